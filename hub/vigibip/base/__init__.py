@@ -1,0 +1,1 @@
+"""What every room stands on: clock, errors, configuration, catalogues, the one writer thread."""

@@ -1,0 +1,47 @@
+"""A configuration file becomes one frozen object, or a list of every mistake in it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from vigibip.base.errors import ConfigurationError
+
+
+class Settings(BaseModel):
+    """Base of every configuration object: frozen, and an unknown key is a mistake."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+S = TypeVar("S", bound=Settings)
+
+
+def load_settings(model: type[S], path: Path) -> S:
+    """Read the TOML file at `path` as `model`.
+
+    Raises ConfigurationError with every mistake, each with the file and the dotted key. The
+    offending value is not repeated: it may be a secret.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(str(path), [("", error.strerror or str(error))]) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(str(path), [("", f"not valid TOML: {error}")]) from error
+    return parse_settings(model, data, str(path))
+
+
+def parse_settings(model: type[S], data: dict[str, Any], source: str) -> S:
+    """Validate `data` as `model`; `source` names where it came from in the mistakes."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        mistakes = [
+            (".".join(str(part) for part in detail["loc"]), detail["msg"])
+            for detail in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigurationError(source, mistakes) from error
