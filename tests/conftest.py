@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[1]
+# Processes that the tests start find the checkout's own package.
+os.environ["PYTHONPATH"] = str(ROOT / "hub")
 # Daemons stand in sbin, and the environment's own programs beside its Python.
 os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
 )
+pytest_plugins = ["pytester"]
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 
