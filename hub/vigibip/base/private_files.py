@@ -1,0 +1,44 @@
+"""Files for their owner alone: written whole or not at all, and never readable on the way."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vigibip.base.errors import StorageError
+
+
+def make_private_directory(directory: Path) -> None:
+    """Make `directory` for its owner alone (0700), whatever the umask. Raises StorageError."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        directory.chmod(0o700)
+    except OSError as error:
+        raise StorageError(f"{directory}: {error.strerror or error}") from error
+
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Put `content` at `path`, on the disk, so that a power cut leaves the old file or the new.
+
+    Raises StorageError.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    try:
+        # Born with its mode: a chmod after the write would leave a moment for a reader.
+        descriptor = os.open(
+            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode
+        )
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, mode)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise StorageError(f"{path}: {error.strerror or error}") from error

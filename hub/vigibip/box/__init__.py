@@ -1,0 +1,1 @@
+"""The box of a shop: receiver link, queue, carriers."""

@@ -1,0 +1,1 @@
+"""The police gateway: intake, incidents, relay, enrolment, store."""
