@@ -9,9 +9,14 @@ import struct
 
 from . import ccm
 
+# MicroPython has no typing module; a type checker takes this name for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .ccm import Buffer, EncryptBlock
+
 VERSION = 1
 
-# Kinds. The top bits say who sealed the frame, which is the first byte of the nonce.
+# Kinds. Who seals a kind is fixed; it is the first byte of the nonce.
 PRESS = 0x01
 STATUS = 0x02
 POLL = 0x03
@@ -36,6 +41,7 @@ STATE_UNANSWERED = 5
 AGE_UNKNOWN = 0xFFFFFFFF
 RSSI_UNKNOWN = -128
 
+_U32_MAX = 0xFFFFFFFF
 _HEADER = ">BBII"
 _PRESS = ">IIHHBbB"
 _STATUS = ">HHBbHHHH"
@@ -63,11 +69,8 @@ class SealRefused(FrameError):
     """The tag is not of this header, this payload and this key."""
 
 
-def _nonce(kind, device_id, counter):
-    return struct.pack(">BIII", _direction(kind), device_id, counter, 0)
-
-
-def _direction(kind):
+def sender_of(kind: int) -> int:
+    """Return who seals frames of `kind`: FROM_BIP or FROM_BOX. Raises KindRefused."""
     if kind in (PRESS, STATUS, POLL):
         return FROM_BIP
     if kind == REPLY:
@@ -75,16 +78,28 @@ def _direction(kind):
     raise KindRefused("kind")
 
 
-def seal_frame(encrypt_block, kind, device_id, counter, payload):
-    """Return the frame's bytes. `payload` is at most 32 bytes and is filled up with zeros."""
+def _nonce(kind: int, device_id: int, counter: int) -> bytes:
+    return struct.pack(">BIII", sender_of(kind), device_id, counter, 0)
+
+
+def seal_frame(
+    encrypt_block: "EncryptBlock", kind: int, device_id: int, counter: int, payload: "Buffer"
+) -> bytes:
+    """Return the frame's bytes. `payload` is at most 32 bytes and is filled up with zeros.
+
+    Raises ValueError when `device_id` or `counter` is not a 32-bit number: MicroPython would cut
+    it without a word, and a nonce would be used twice.
+    """
+    if not 0 <= device_id <= _U32_MAX or not 0 <= counter <= _U32_MAX:
+        raise ValueError("device id or counter beyond 32 bits")
     if len(payload) > PAYLOAD_LENGTH:
         raise LengthRefused("payload")
-    payload = payload + bytes(PAYLOAD_LENGTH - len(payload))
+    padded = bytes(payload) + bytes(PAYLOAD_LENGTH - len(payload))
     header = struct.pack(_HEADER, VERSION, kind, device_id, counter)
-    return header + ccm.seal(encrypt_block, _nonce(kind, device_id, counter), header, payload)
+    return header + ccm.seal(encrypt_block, _nonce(kind, device_id, counter), header, padded)
 
 
-def read_header(frame):
+def read_header(frame: "Buffer") -> tuple[int, int, int]:
     """Return (kind, device id, counter) of a frame whose seal is not looked at.
 
     Raises LengthRefused, VersionRefused or KindRefused.
@@ -95,17 +110,23 @@ def read_header(frame):
         raise VersionRefused("version")
     if len(frame) != FRAME_LENGTH:
         raise LengthRefused("frame")
-    _, kind, device_id, counter = struct.unpack(_HEADER, frame[:HEADER_LENGTH])
-    _direction(kind)
+    _, kind, device_id, counter = struct.unpack_from(_HEADER, frame)
+    sender_of(kind)
     return kind, device_id, counter
 
 
-def open_frame(encrypt_block, frame):
+def open_frame(
+    encrypt_block: "EncryptBlock", frame: "Buffer", sender: int | None = None
+) -> tuple[int, int, int, bytes]:
     """Return (kind, device id, counter, payload of 32 bytes).
 
-    Raises what `read_header` raises, and SealRefused.
+    sender: the only end whose frames are taken here (FROM_BIP at the box, FROM_BOX at the bip),
+    so that one's own frames, thrown back, are refused; None takes both. Raises what
+    `read_header` raises, KindRefused for another sender's kind, and SealRefused.
     """
     kind, device_id, counter = read_header(frame)
+    if sender is not None and sender_of(kind) != sender:
+        raise KindRefused("direction")
     payload = ccm.open_sealed(
         encrypt_block,
         _nonce(kind, device_id, counter),
@@ -117,59 +138,95 @@ def open_frame(encrypt_block, frame):
     return kind, device_id, counter, payload
 
 
-# Payloads as tuples: on the device an object a field would not fit the heap.
+# Payloads as tuples: on the device an object a field would not fit the heap. What is measured is
+# brought into its range rather than refused: a sensor's nonsense must not stop a press.
 
 
-def pack_press(press, age_s, battery_mv, firmware, reset_cause, rssi_dbm, wake):
+def _within(value: int, lowest: int, highest: int) -> int:
+    return max(lowest, min(value, highest))
+
+
+def _fields(layout: str, payload: "Buffer") -> tuple[int, ...]:
+    if len(payload) < struct.calcsize(layout):
+        raise LengthRefused("payload")
+    return struct.unpack_from(layout, payload)
+
+
+def pack_press(
+    press: int,
+    age_s: int,
+    battery_mv: int,
+    firmware: int,
+    reset_cause: int,
+    rssi_dbm: int,
+    wake: int,
+) -> bytes:
     """Return the payload of a press.
 
     press: the counter of the first frame that was sealed for it, which names it for ever.
-    age_s: seconds since the button went down, AGE_UNKNOWN after a reset that lost the time.
+    age_s: seconds since the button went down, AGE_UNKNOWN after a reset that lost the time; a
+    number that cannot be is told as unknown.
     battery_mv: measured under load, 0 when unknown. firmware: version as major * 256 + minor.
     reset_cause: as the device's machine module numbers it. rssi_dbm: of the last reply heard.
     wake: how many wakes this press has lasted, 0 for the first, 255 for more.
     """
-    return struct.pack(_PRESS, press, age_s, battery_mv, firmware, reset_cause, rssi_dbm, wake)
-
-
-def unpack_press(payload):
-    """Return the tuple that `pack_press` took."""
-    return struct.unpack_from(_PRESS, payload)
-
-
-def pack_status(
-    battery_mv, firmware, reset_cause, rssi_dbm, unheard, unreached, crashes, uptime_min
-):
-    """Return the payload of a status; the last four count since the device was provisioned."""
     return struct.pack(
-        _STATUS,
-        battery_mv,
-        firmware,
-        reset_cause,
-        rssi_dbm,
-        unheard,
-        unreached,
-        crashes,
-        uptime_min,
+        _PRESS,
+        press,
+        age_s if 0 <= age_s < AGE_UNKNOWN else AGE_UNKNOWN,
+        _within(battery_mv, 0, 0xFFFF),
+        _within(firmware, 0, 0xFFFF),
+        _within(reset_cause, 0, 0xFF),
+        _within(rssi_dbm, RSSI_UNKNOWN, 127),
+        _within(wake, 0, 0xFF),
     )
 
 
-def unpack_status(payload):
-    """Return the tuple that `pack_status` took."""
-    return struct.unpack_from(_STATUS, payload)
+def unpack_press(payload: "Buffer") -> tuple[int, int, int, int, int, int, int]:
+    """Return the tuple that `pack_press` took. Raises LengthRefused when it is too short."""
+    return _fields(_PRESS, payload)  # type: ignore[return-value]
 
 
-def pack_poll(press):
+def pack_status(
+    battery_mv: int,
+    firmware: int,
+    reset_cause: int,
+    rssi_dbm: int,
+    unheard: int,
+    unreached: int,
+    crashes: int,
+    uptime_min: int,
+) -> bytes:
+    """Return the payload of a status; the last four count since the device was provisioned."""
+    return struct.pack(
+        _STATUS,
+        _within(battery_mv, 0, 0xFFFF),
+        _within(firmware, 0, 0xFFFF),
+        _within(reset_cause, 0, 0xFF),
+        _within(rssi_dbm, RSSI_UNKNOWN, 127),
+        _within(unheard, 0, 0xFFFF),
+        _within(unreached, 0, 0xFFFF),
+        _within(crashes, 0, 0xFFFF),
+        _within(uptime_min, 0, 0xFFFF),
+    )
+
+
+def unpack_status(payload: "Buffer") -> tuple[int, int, int, int, int, int, int, int]:
+    """Return the tuple that `pack_status` took. Raises LengthRefused when it is too short."""
+    return _fields(_STATUS, payload)  # type: ignore[return-value]
+
+
+def pack_poll(press: int) -> bytes:
     """Return the payload of a poll for the state of `press`."""
     return struct.pack(_POLL, press)
 
 
-def unpack_poll(payload):
-    """Return the press that a poll asks for."""
-    return struct.unpack_from(_POLL, payload)[0]
+def unpack_poll(payload: "Buffer") -> int:
+    """Return the press that a poll asks for. Raises LengthRefused when it is too short."""
+    return _fields(_POLL, payload)[0]
 
 
-def pack_reply(answered, press, state, settings_waiting):
+def pack_reply(answered: int, press: int, state: int, settings_waiting: int) -> bytes:
     """Return the payload of a reply.
 
     answered: the up-counter of the frame that it answers. press: the press whose state it tells,
@@ -178,6 +235,6 @@ def pack_reply(answered, press, state, settings_waiting):
     return struct.pack(_REPLY, answered, press, state, settings_waiting)
 
 
-def unpack_reply(payload):
-    """Return the tuple that `pack_reply` took."""
-    return struct.unpack_from(_REPLY, payload)
+def unpack_reply(payload: "Buffer") -> tuple[int, int, int, int]:
+    """Return the tuple that `pack_reply` took. Raises LengthRefused when it is too short."""
+    return _fields(_REPLY, payload)  # type: ignore[return-value]

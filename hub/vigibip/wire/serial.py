@@ -1,10 +1,15 @@
 """The serial line between receiver and box: COBS frames with a CRC-16, and what they carry.
 
 A message is a type byte and a body; its CRC-16 (CCITT, polynomial 0x1021, start 0xFFFF) follows
-big-endian; the whole is stuffed by COBS (Cheshire and Baker, 1999) and ended by a zero byte.
+big-endian; the whole is stuffed by COBS (Cheshire and Baker, 1999) and stands between zero bytes.
 """
 
 import struct
+
+# MicroPython has no typing module; a type checker takes this name for true.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .ccm import Buffer
 
 # Up (receiver to box).
 UP_FRAME = 0x01
@@ -19,21 +24,26 @@ MAC_LENGTH = 6
 
 # A radio frame of at most 250 bytes, MAC, RSSI, type and CRC, and room for what is appended.
 MESSAGE_MAX = 280
-# COBS adds a byte in each 254, and the delimiter.
-_STUFFED_MAX = MESSAGE_MAX + 2 + 3
+_CRC_LENGTH = 2
+# COBS adds one byte, and one more for each whole 254.
+_STUFFED_MAX = MESSAGE_MAX + _CRC_LENGTH + 1 + (MESSAGE_MAX + _CRC_LENGTH) // 254
+
+_HELLO = ">HBB"
+_AIR = ">IIIIII"
 
 
-def crc16(data):
+def crc16(data: "Buffer") -> int:
     """Return the CRC-16/CCITT-FALSE of `data`."""
     crc = 0xFFFF
     for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = ((crc << 1) ^ 0x1021) & 0xFFFF if crc & 0x8000 else (crc << 1) & 0xFFFF
+        # The eight shifts of one byte at once: for this polynomial they fold into four terms.
+        byte ^= crc >> 8
+        byte ^= byte >> 4
+        crc = (crc << 8 ^ byte << 12 ^ byte << 5 ^ byte) & 0xFFFF
     return crc
 
 
-def stuff(data):
+def stuff(data: "Buffer") -> bytes:
     """Return `data` in COBS, without the delimiter: no byte of it is zero."""
     out = bytearray(1)
     mark = 0
@@ -52,28 +62,35 @@ def stuff(data):
     return bytes(out)
 
 
-def unstuff(data):
+def unstuff(data: bytes | bytearray) -> bytes | None:
     """Return what `stuff` was given, or None when `data` is no COBS."""
+    size = len(data)
+    if not size or data.find(b"\x00") >= 0:
+        return None
     out = bytearray()
     index = 0
-    while index < len(data):
+    while index < size:
         code = data[index]
         end = index + code
-        if code == 0 or end > len(data):
+        if end > size:
             return None
         out += data[index + 1 : end]
         index = end
-        if code < 255 and index < len(data):
+        if code < 255 and index < size:
             out.append(0)
     return bytes(out)
 
 
-def encode_message(kind, body):
-    """Return the bytes for the line. Raises ValueError above MESSAGE_MAX."""
+def encode_message(kind: int, body: "Buffer") -> bytes:
+    """Return the bytes for the line. Raises ValueError above MESSAGE_MAX.
+
+    The zero byte in front ends whatever noise, or text of a starting chip, stands on the line:
+    without it the first message after that would be lost.
+    """
     message = bytes((kind,)) + body
     if len(message) > MESSAGE_MAX:
         raise ValueError("serial message too long")
-    return stuff(message + struct.pack(">H", crc16(message))) + b"\x00"
+    return b"\x00" + stuff(message + struct.pack(">H", crc16(message))) + b"\x00"
 
 
 class Decoder:
@@ -82,19 +99,21 @@ class Decoder:
     dropped: pieces between delimiters that were no message, or longer than one may be.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.dropped = 0
         self._buffer = bytearray()
         self._overrun = False
 
-    def feed(self, data):
+    def feed(self, data: "Buffer") -> list[tuple[int, bytes]]:
         """Return the list of (type, body) that `data` completes."""
-        messages = []
+        messages: list[tuple[int, bytes]] = []
         for byte in data:
             if byte:
                 if len(self._buffer) < _STUFFED_MAX:
                     self._buffer.append(byte)
                 else:
+                    # The rest of the piece is not kept: a line of noise without a zero byte
+                    # must not fill the memory.
                     self._overrun = True
                 continue
             if self._buffer:
@@ -103,75 +122,94 @@ class Decoder:
                     self.dropped += 1
                 else:
                     messages.append(message)
-            self._buffer = bytearray()
-            self._overrun = False
+                self._buffer = bytearray()
+                self._overrun = False
         return messages
 
 
-def _checked(stuffed):
+def _checked(stuffed: bytearray) -> tuple[int, bytes] | None:
     message = unstuff(stuffed)
-    if message is None or len(message) < 3:
+    if message is None or not 1 <= len(message) - _CRC_LENGTH <= MESSAGE_MAX:
         return None
-    if crc16(message[:-2]) != (message[-2] << 8 | message[-1]):
+    # The CRC of a message and its own CRC is zero.
+    if crc16(message):
         return None
-    return message[0], message[1:-2]
+    return message[0], message[1:-_CRC_LENGTH]
 
 
-def pack_up_frame(rssi_dbm, mac, frame):
-    """Return the body of UP_FRAME: signal strength, sender's address, sealed frame."""
-    return struct.pack(">b", rssi_dbm) + mac + frame
+def _fields(layout: str, body: "Buffer") -> tuple[int, ...]:
+    if len(body) < struct.calcsize(layout):
+        raise ValueError("serial body too short")
+    return struct.unpack_from(layout, body)
 
 
-def unpack_up_frame(body):
+def _address(mac: "Buffer") -> bytes:
+    if len(mac) != MAC_LENGTH:
+        raise ValueError("an address has six bytes")
+    return bytes(mac)
+
+
+def pack_up_frame(rssi_dbm: int, mac: "Buffer", frame: "Buffer") -> bytes:
+    """Return the body of UP_FRAME: signal strength, sender's address, sealed frame.
+
+    rssi_dbm is brought into -128 to 127. Raises ValueError when `mac` has not six bytes.
+    """
+    return struct.pack(">b", max(-128, min(rssi_dbm, 127))) + _address(mac) + frame
+
+
+def unpack_up_frame(body: "Buffer") -> tuple[int, bytes, bytes]:
     """Return (rssi_dbm, mac, frame). Raises ValueError when the body is too short."""
     if len(body) < 1 + MAC_LENGTH:
-        raise ValueError("up frame too short")
-    return struct.unpack(">b", body[:1])[0], body[1:7], body[7:]
+        raise ValueError("serial body too short")
+    return struct.unpack_from(">b", body)[0], bytes(body[1:7]), bytes(body[7:])
 
 
-def pack_down_frame(mac, frame):
-    """Return the body of DOWN_FRAME: address (BROADCAST for all), sealed frame."""
-    return mac + frame
+def pack_down_frame(mac: "Buffer", frame: "Buffer") -> bytes:
+    """Return the body of DOWN_FRAME: address (BROADCAST for all), sealed frame.
+
+    Raises ValueError when `mac` has not six bytes.
+    """
+    return _address(mac) + frame
 
 
-def unpack_down_frame(body):
+def unpack_down_frame(body: "Buffer") -> tuple[bytes, bytes]:
     """Return (mac, frame). Raises ValueError when the body is too short."""
     if len(body) < MAC_LENGTH:
-        raise ValueError("down frame too short")
-    return body[:6], body[6:]
+        raise ValueError("serial body too short")
+    return bytes(body[:6]), bytes(body[6:])
 
 
-def pack_hello(version, channel, reset_cause):
+def pack_hello(version: int, channel: int, reset_cause: int) -> bytes:
     """Return the body of HELLO, sent at start: firmware (major * 256 + minor), radio channel."""
-    return struct.pack(">HBB", version, channel, reset_cause)
+    return struct.pack(_HELLO, version, channel, reset_cause)
 
 
-def unpack_hello(body):
+def unpack_hello(body: "Buffer") -> tuple[int, int, int]:
     """Return the tuple that `pack_hello` took. Raises ValueError when the body is too short."""
-    if len(body) < 4:
-        raise ValueError("hello too short")
-    return struct.unpack_from(">HBB", body)
+    return _fields(_HELLO, body)  # type: ignore[return-value]
 
 
-def pack_air(uptime_s, received, sent, send_failed, dropped, serial_dropped):
-    """Return the body of AIR, the receiver's counts since its start, sent every 10 s."""
-    return struct.pack(">IIIIII", uptime_s, received, sent, send_failed, dropped, serial_dropped)
+def pack_air(
+    uptime_s: int, received: int, sent: int, send_failed: int, dropped: int, serial_dropped: int
+) -> bytes:
+    """Return the body of AIR, the receiver's counts since its start, sent every 10 s.
+
+    Each goes round after 2**32 - 1.
+    """
+    counts = (uptime_s, received, sent, send_failed, dropped, serial_dropped)
+    return struct.pack(_AIR, *[count & 0xFFFFFFFF for count in counts])
 
 
-def unpack_air(body):
+def unpack_air(body: "Buffer") -> tuple[int, int, int, int, int, int]:
     """Return the tuple that `pack_air` took. Raises ValueError when the body is too short."""
-    if len(body) < 24:
-        raise ValueError("air too short")
-    return struct.unpack_from(">IIIIII", body)
+    return _fields(_AIR, body)  # type: ignore[return-value]
 
 
-def pack_settings(channel):
+def pack_settings(channel: int) -> bytes:
     """Return the body of SETTINGS, from the box at each HELLO: the radio channel to stay on."""
     return struct.pack(">B", channel)
 
 
-def unpack_settings(body):
+def unpack_settings(body: "Buffer") -> int:
     """Return the channel. Raises ValueError when the body is empty."""
-    if len(body) < 1:
-        raise ValueError("settings too short")
-    return body[0]
+    return _fields(">B", body)[0]

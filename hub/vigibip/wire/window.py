@@ -1,4 +1,4 @@
-"""The replay window over a sender's counters: the highest one seen, and the 64 below it."""
+"""The replay window over a sender's counters: the highest one seen, and the 64 that end with it."""
 
 WIDTH = 64
 
@@ -7,7 +7,7 @@ SEEN = 1
 OUTSIDE = 2
 
 
-def judge(highest, bits, counter):
+def judge(highest: int, bits: int, counter: int) -> int:
     """Return NEW, SEEN or OUTSIDE for `counter`.
 
     highest: the highest counter accepted, -1 for none. bits: bit n says that highest - n was
@@ -21,7 +21,7 @@ def judge(highest, bits, counter):
     return SEEN if bits >> distance & 1 else NEW
 
 
-def accept(highest, bits, counter):
+def accept(highest: int, bits: int, counter: int) -> tuple[int, int]:
     """Return (highest, bits) with `counter` marked; one that is OUTSIDE changes nothing."""
     if counter > highest:
         shift = counter - highest
