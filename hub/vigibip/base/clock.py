@@ -6,7 +6,7 @@ import asyncio
 import heapq
 import itertools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sized
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -40,6 +40,10 @@ class SystemClock:
         await asyncio.sleep(max(0.0, duration_s))
 
 
+# A task that never waits for time or I/O would otherwise hold the clock for ever.
+_TURNS_MAX = 100_000
+
+
 class DrivenClock:
     """A clock that stands still until `advance` moves it.
 
@@ -70,17 +74,37 @@ class DrivenClock:
             await asyncio.sleep(0)
             return
         wake: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        heapq.heappush(self._sleepers, (self._now_s + duration_s, next(self._order), wake))
-        await wake
+        sleeper = (self._now_s + duration_s, next(self._order), wake)
+        heapq.heappush(self._sleepers, sleeper)
+        try:
+            await wake
+        except asyncio.CancelledError:
+            if sleeper in self._sleepers:
+                self._sleepers.remove(sleeper)
+                heapq.heapify(self._sleepers)
+            raise
 
     @staticmethod
     async def run_ready() -> None:
-        """Let tasks that are ready run; enough where nothing leaves the event loop."""
-        for _ in range(50):
+        """Return once no task is ready to run; enough where nothing leaves the event loop.
+
+        Raises RuntimeError when tasks keep each other busy without end.
+        """
+        # The loop has no public way to ask; without it a long chain of tasks would be cut short.
+        ready: Sized = asyncio.get_running_loop()._ready  # type: ignore[attr-defined]
+        for _ in range(_TURNS_MAX):
             await asyncio.sleep(0)
+            if not ready:
+                return
+        raise RuntimeError("the tasks never come to rest")
 
     async def advance(self, duration_s: float) -> None:
-        """Move the clock by `duration_s`, waking every sleeper in its order, at its moment."""
+        """Move the clock by `duration_s`, waking every sleeper in its order, at its moment.
+
+        Raises ValueError when it is negative.
+        """
+        if duration_s < 0:
+            raise ValueError("time does not go back")
         end_s = self._now_s + duration_s
         await self.settle()
         while self._sleepers and self._sleepers[0][0] <= end_s:

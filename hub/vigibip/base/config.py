@@ -14,7 +14,9 @@ from vigibip.base.errors import ConfigurationError
 class Settings(BaseModel):
     """Base of every configuration object: frozen, and an unknown key is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
+    )
 
 
 S = TypeVar("S", bound=Settings)
@@ -30,7 +32,8 @@ def load_settings(model: type[S], path: Path) -> S:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(str(path), [("", error.strerror or str(error))]) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Besides TOMLDecodeError: text that is no UTF-8, a number of 5,000 digits, deep nesting.
         raise ConfigurationError(str(path), [("", f"not valid TOML: {error}")]) from error
     return parse_settings(model, data, str(path))
 
