@@ -147,6 +147,8 @@ def one_at_a_time() -> Iterator[None]:
         except BlockingIOError:
             say("vigibip: another command is preparing .venv; waiting for it.")
             fcntl.flock(handle, fcntl.LOCK_EX)
+        # pip holds it too: if this process is killed, its installation still ends undisturbed.
+        os.set_inheritable(handle.fileno(), True)
         yield
 
 
@@ -195,7 +197,12 @@ def install(lock: Path, *, first_time: bool, target: Path | None = None) -> None
     say(f"vigibip: installing what {lock.name} lists{once}")
     tail: list[str] = []
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        close_fds=False,
     ) as pip:
         count = 0
         for line in pip.stdout or ():
@@ -235,4 +242,8 @@ def link_checkout() -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    try:
+        main(sys.argv[1:])
+    except KeyboardInterrupt:
+        say("\nvigibip: interrupted; the same command takes it up again.")
+        sys.exit(130)
