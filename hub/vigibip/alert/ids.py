@@ -1,12 +1,21 @@
-"""The alert's id: the device that was pressed and the counter of the press's first frame."""
+"""The ids of an alert and of a box, alike in every process, on every carrier, in every store."""
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
+
+BOX_ID_PATTERN = r"^box-[0-9a-z]{8}$"
+ALERT_ID_PATTERN = r"^[0-9a-f]{16}$"
+
+
+def is_box_id(text: str) -> bool:
+    """Tell whether `text` is `box-` and eight digits or lower-case letters, and nothing else."""
+    return re.fullmatch(BOX_ID_PATTERN[1:-1], text) is not None
 
 
 class AlertId(NamedTuple):
-    """Names one press, alike at the bip, the box, the post and in an SMS."""
+    """Names one press: the device that was pressed and the counter of the press's first frame."""
 
     device_id: int
     press: int
@@ -17,6 +26,6 @@ class AlertId(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> AlertId:
         """Return the id written as 16 lower-case hexadecimal digits. Raises ValueError."""
-        if len(text) != 16 or not set(text) <= set("0123456789abcdef"):
+        if re.fullmatch(ALERT_ID_PATTERN[1:-1], text) is None:
             raise ValueError("an alert id is 16 hexadecimal digits")
         return cls(int(text[:8], 16), int(text[8:], 16))

@@ -12,16 +12,24 @@ import hmac
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
 
+from vigibip.alert.ids import ALERT_ID_PATTERN, BOX_ID_PATTERN
 from vigibip.base.errors import PeerError, RefusedError
 
 VERSION = 1
+VERSION_MAX = 255
+KEY_LENGTH = 32
 MAC_LENGTH = 32
-# Far above any message of this version; what is larger is not read at all.
-MESSAGE_MAX_BYTES = 4096
+# Above the largest message of this version (a status with every fault and character at its
+# worst); what is larger is not read at all.
+MESSAGE_MAX_BYTES = 16384
 
-AlertIdText = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")]
-BoxId = Annotated[str, StringConstraints(pattern=r"^box-[0-9a-z]{8}$")]
+AlertIdText = Annotated[str, StringConstraints(pattern=ALERT_ID_PATTERN)]
+BoxId = Annotated[str, StringConstraints(pattern=BOX_ID_PATTERN)]
+# Bounded so that no store, SQLite's 64-bit integers included, can choke on an authenticated one.
+_Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
+_Sequence = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class BadMacError(RefusedError):
@@ -33,9 +41,9 @@ class BadMessageError(PeerError, ValueError):
 
 
 class _Message(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
 
-    version: Annotated[int, Field(ge=1, le=255)] = VERSION
+    version: Annotated[int, Field(ge=1, le=VERSION_MAX)] = VERSION
 
 
 class Alert(_Message):
@@ -43,12 +51,13 @@ class Alert(_Message):
 
     kind: Literal["alert"] = "alert"
     alert: AlertIdText
-    age_s: Annotated[int, Field(ge=0)] | None = None
+    age_s: _Count | None = None
     """Seconds from the button going down to this sending; None when the bip lost the time."""
     late: bool = False
     """True for a press outside the box's replay window: the post's memory decides."""
-    battery_mv: Annotated[int, Field(ge=0, le=20000)] | None = None
-    rssi_dbm: Annotated[int, Field(ge=-128, le=20)] | None = None
+    # As wide as the wire carries them: a sensor's nonsense must not stop an alert.
+    battery_mv: Annotated[int, Field(ge=0, le=0xFFFF)] | None = None
+    rssi_dbm: Annotated[int, Field(ge=-128, le=127)] | None = None
 
 
 class Receipt(_Message):
@@ -64,7 +73,7 @@ class Answer(_Message):
     """Post to box: where the incident of these alerts stands. Kept until acknowledged."""
 
     kind: Literal["answer"] = "answer"
-    sequence: Annotated[int, Field(ge=1)]
+    sequence: _Sequence
     alerts: Annotated[list[AlertIdText], Field(min_length=1, max_length=64)]
     state: Literal["coming", "unanswered"]
 
@@ -73,7 +82,7 @@ class AnswerAck(_Message):
     """Box to post: the answer of this sequence is on the box's disk."""
 
     kind: Literal["answer_ack"] = "answer_ack"
-    sequence: Annotated[int, Field(ge=1)]
+    sequence: _Sequence
 
 
 class BoxStatus(_Message):
@@ -81,8 +90,8 @@ class BoxStatus(_Message):
 
     kind: Literal["status"] = "status"
     software: Annotated[str, Field(max_length=40)]
-    uptime_s: Annotated[int, Field(ge=0)]
-    queued: Annotated[int, Field(ge=0)]
+    uptime_s: _Count
+    queued: _Count
     faults: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=32)] = []
 
 
@@ -93,7 +102,10 @@ def authenticate(key: bytes, text: bytes, length: int = MAC_LENGTH) -> bytes:
     """Return the first `length` bytes of HMAC-SHA256 (RFC 2104) of the exact `text`.
 
     A key serves one box and one direction. MQTT carries all 32 bytes; an SMS has room for 8.
+    Raises ValueError when the key has not 32 bytes: an empty one would let everybody in.
     """
+    if len(key) != KEY_LENGTH:
+        raise ValueError(f"a message key has {KEY_LENGTH} bytes")
     return hmac.new(key, text, hashlib.sha256).digest()[:length]
 
 
@@ -107,15 +119,58 @@ def open_message(key: bytes, payload: bytes, model: type[M]) -> M:
     """Return the message that `payload` carries.
 
     Raises BadMacError before anything of it is read, and BadMessageError when it does not keep to
-    `model`.
+    `model` or is longer than MESSAGE_MAX_BYTES. No error's text repeats what was received.
     """
+    text = _authenticated(key, payload)
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise _bad_message(model, error) from error
+
+
+def read_alert(key: bytes, payload: bytes) -> Alert:
+    """Return the alert that `payload` carries, of this version or a newer one.
+
+    A newer version's alert is never refused for what this version does not understand: those
+    fields are left as unknown, and `version > VERSION` tells the caller to raise a fault. Raises
+    what `open_message` raises; of a newer version only when not even the alert's id can be read.
+    """
+    text = _authenticated(key, payload)
+    try:
+        return Alert.model_validate_json(text)
+    except ValidationError as error:
+        salvaged = _salvaged_alert(text, error)
+        if salvaged is None:
+            raise _bad_message(Alert, error) from error
+        return salvaged
+
+
+def _authenticated(key: bytes, payload: bytes) -> bytes:
     if len(payload) > MESSAGE_MAX_BYTES:
         raise BadMessageError(f"message of {len(payload)} bytes")
     mac, text = payload[:MAC_LENGTH], payload[MAC_LENGTH:]
     if not hmac.compare_digest(mac, authenticate(key, text)):
         raise BadMacError("message authentication failed")
+    return text
+
+
+def _salvaged_alert(text: bytes, error: ValidationError) -> Alert | None:
     try:
-        return model.model_validate_json(text)
-    except ValidationError as error:
-        fields = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
-        raise BadMessageError(f"{model.__name__}: {fields or 'not JSON'}") from error
+        fields = from_json(text)
+    except ValueError:
+        return None
+    version = fields.get("version") if isinstance(fields, dict) else None
+    # `True` is an int to Python, and the version of nothing.
+    if type(version) is not int or version <= VERSION:
+        return None
+    unreadable = {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
+    kept = {name: value for name, value in fields.items() if name not in unreadable - {"kind"}}
+    try:
+        return Alert.model_validate(kept | {"version": min(version, VERSION_MAX)})
+    except ValidationError:
+        return None
+
+
+def _bad_message(model: type[BaseModel], error: ValidationError) -> BadMessageError:
+    places = [".".join(map(str, detail["loc"])) for detail in error.errors()]
+    return BadMessageError(f"{model.__name__}: {', '.join(filter(None, places)) or 'not JSON'}")
