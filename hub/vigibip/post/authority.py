@@ -238,13 +238,12 @@ class Authority:
                 self._write_revocations(revoked | dict.fromkeys(fresh, now))
             return len(fresh)
 
-    def revoked(self, identity: str) -> bool:
-        """Tell whether `identity` has certificates and every one of them is revoked."""
-        serials = [
-            one.serial for one in self.issued() if (one.identity, one.kind) == (identity, "client")
-        ]
+    def revoked_identities(self) -> set[str]:
+        """Return who has client certificates that are all revoked."""
+        clients = [one for one in self.issued() if one.kind == "client"]
         revocations = self._revocations()
-        return bool(serials) and all(serial in revocations for serial in serials)
+        valid = {one.identity for one in clients if one.serial not in revocations}
+        return {one.identity for one in clients} - valid
 
     def _leaf(
         self, common_name: str, public_key: ec.EllipticCurvePublicKey, lifetime: timedelta
