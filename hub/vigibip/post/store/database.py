@@ -1,0 +1,112 @@
+"""The store's SQLite file: how it is opened, written and migrated."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from vigibip.base.errors import StorageError
+from vigibip.post.store.schema import HEAD_REVISION
+
+# The console and the commands write to the same file; none of them holds it for long.
+_BUSY_TIMEOUT_S = 5.0
+
+
+def open_engine(path: Path, *, read_only: bool = False) -> Engine:
+    """Return an engine on the file at `path`, which a writing one creates for its owner alone.
+
+    Transactions begin where this module begins them: sqlite3's own implicit ones are off.
+    """
+    if not read_only:
+        # Created here, because SQLite would obey the umask; its WAL copies the mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def connect() -> sqlite3.Connection:
+        # The reader cannot use mode=ro: a WAL that nobody has open must be recoverable.
+        raw = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        )
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=FULL")
+        raw.execute("PRAGMA foreign_keys=ON")
+        if read_only:
+            raw.execute("PRAGMA query_only=ON")
+        return raw
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # IMMEDIATE: a transaction that reads before it writes could otherwise not be upgraded
+        # once another process has written, and would fail without waiting.
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+class SqliteDatabase:
+    """What base.writer asks of a database; the connection is SQLAlchemy's."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self) -> Connection:
+        return open_engine(self._path).connect()
+
+    def begin(self, connection: Connection) -> None:
+        connection.begin()
+
+    def savepoint(self, connection: Connection) -> Callable[[], None]:
+        # The name repeats within a group: SQLite takes the innermost, which is this job's.
+        connection.exec_driver_sql("SAVEPOINT job")
+
+        def take_back() -> None:
+            connection.exec_driver_sql("ROLLBACK TO job")
+
+        return take_back
+
+    def commit(self, connection: Connection) -> None:
+        connection.commit()
+
+    def rollback(self, connection: Connection) -> None:
+        connection.rollback()
+
+    def close(self, connection: Connection) -> None:
+        connection.close()
+
+
+def migrate(path: Path) -> None:
+    """Bring the file at `path` to HEAD_REVISION, creating it where there is none.
+
+    One transaction holds every step and its record. Raises StorageError, also for a store that a
+    newer release has written.
+    """
+    try:
+        with open_engine(path).connect() as connection:
+            if _revision(connection) == HEAD_REVISION:
+                return
+            # Alembic is slow to import and large in memory: only for a store that needs it.
+            from vigibip.post.store.migrations.upgrade import upgrade
+
+            with connection.begin():
+                upgrade(connection)
+    except (SQLAlchemyError, OSError) as error:
+        raise StorageError(f"{path}: {error}") from error
+
+
+def _revision(connection: Connection) -> str | None:
+    with connection.begin():
+        known = connection.exec_driver_sql(
+            "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+        ).first()
+        if known is None:
+            return None
+        row: Any = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
+        return None if row is None else str(row[0])

@@ -1,0 +1,339 @@
+"""An alert becomes, or joins, its shop's incident; an incident is answered, reached and closed.
+
+Each function is one transaction's work and obeys the life tables of alert.life.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, select, update
+
+from vigibip.alert import messages as wire
+from vigibip.alert.life import INCIDENT_TABLE, IncidentEvent, IncidentState, step
+from vigibip.post.errors import UnknownBoxError, UnknownIncidentError
+from vigibip.post.store import messages, rounds
+from vigibip.post.store.numbers import next_number
+from vigibip.post.store.records import Accepted, BoxMessageView, IncidentOutcome, RoundTask, Told
+from vigibip.post.store.schema import Alert, Answer, Box, Incident, Shop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intake:
+    """How alerts are taken in: whose first round it is, and what counts as old."""
+
+    worker: str
+    lease_s: float = 30.0
+    digest_older_than_s: float = 1800.0
+    digest_gather_s: float = 10.0
+
+
+def accept_alert(
+    connection: Connection, box_id: str, alert: wire.Alert, now: datetime, intake: Intake
+) -> Accepted:
+    """Commit one alert: a known one changes nothing, any other opens or joins its shop's incident.
+
+    Its announcement is leased to the worker in the same transaction. Raises UnknownBoxError.
+    """
+    shop = connection.execute(
+        select(Box.shop, Shop.spoken, Shop.address)
+        .join_from(Box, Shop, Box.shop == Shop.id)
+        .where(Box.id == box_id, Box.revoked_at.is_(None))
+    ).first()
+    if shop is None:
+        raise UnknownBoxError(f"no box {box_id} is served here")
+    known = connection.execute(
+        select(Alert.incident).where(Alert.box == box_id, Alert.id == alert.alert)
+    ).first()
+    if known is not None:
+        return Accepted(known[0], False, None)
+
+    incident_id, number, presses, state = _open_or_join(connection, shop[0], now)
+    pressed_at = None if alert.age_s is None else _before(now, alert.age_s)
+    connection.execute(
+        insert(Alert).values(
+            box=box_id,
+            id=alert.alert,
+            incident=incident_id,
+            received_at=now,
+            pressed_at=pressed_at,
+            late=alert.late,
+            version=alert.version,
+            battery_mv=alert.battery_mv,
+            rssi_dbm=alert.rssi_dbm,
+        )
+    )
+    digest = (
+        state is IncidentState.OPEN
+        and alert.age_s is not None
+        and alert.age_s > intake.digest_older_than_s
+    )
+    due_at = now + timedelta(seconds=intake.digest_gather_s if digest else 0)
+    round_no = rounds.add_round(
+        connection,
+        incident_id,
+        due_at=due_at,
+        digest=digest,
+        caused_by=alert.alert,
+        worker=None if digest else intake.worker,
+        lease_until=None if digest else now + timedelta(seconds=intake.lease_s),
+    )
+    if state is not IncidentState.OPEN:
+        # An officer is on the way already, for this press too.
+        messages.tell(connection, Told.COMING, [(box_id, alert.alert)], now)
+    if digest:
+        return Accepted(incident_id, True, None)
+    task = RoundTask(
+        incident_id=incident_id,
+        round_no=round_no,
+        number=number,
+        box_id=box_id,
+        spoken=shop[1],
+        address=shop[2],
+        digest=False,
+        caused_by=alert.alert,
+        pressed_at=pressed_at,
+        presses=presses,
+        due_at=due_at,
+    )
+    return Accepted(incident_id, True, task)
+
+
+def _before(now: datetime, age_s: int) -> datetime:
+    try:
+        return now - timedelta(seconds=age_s)
+    except OverflowError:
+        return datetime.min.replace(tzinfo=now.tzinfo)
+
+
+def _open_or_join(
+    connection: Connection, shop_id: str, now: datetime
+) -> tuple[str, int | None, int, IncidentState]:
+    """Return id, number, presses and state of the shop's incident, this press counted."""
+    open_one = connection.execute(
+        select(Incident.id, Incident.number, Incident.presses, Incident.state).where(
+            Incident.shop == shop_id, Incident.closed_at.is_(None)
+        )
+    ).first()
+    if open_one is not None:
+        state = step(INCIDENT_TABLE, IncidentState(open_one[3]), IncidentEvent.PRESS)
+        presses = open_one[2] + 1
+        connection.execute(
+            update(Incident)
+            .where(Incident.id == open_one[0])
+            .values(presses=presses, last_press_at=now, state=state.value)
+        )
+        return open_one[0], open_one[1], presses, state
+    incident_id = secrets.token_hex(8)
+    number = next_number(connection, now)
+    connection.execute(
+        insert(Incident).values(
+            id=incident_id,
+            shop=shop_id,
+            number=number,
+            state=IncidentState.OPEN.value,
+            opened_at=now,
+            last_press_at=now,
+            presses=1,
+        )
+    )
+    return incident_id, number, 1, IncidentState.OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An incident's new state, and what its boxes must now be told."""
+
+    incident_id: str
+    state: IncidentState
+    messages: tuple[BoxMessageView, ...] = ()
+
+
+def _state(connection: Connection, incident_id: str) -> IncidentState:
+    state = connection.execute(
+        select(Incident.state).where(Incident.id == incident_id)
+    ).scalar_one_or_none()
+    if state is None:
+        raise UnknownIncidentError(f"no incident {incident_id}")
+    return IncidentState(state)
+
+
+def answer(connection: Connection, incident_id: str, *, by: str, via: str, now: datetime) -> Change:
+    """Record a proven answer: the relay ends, and the boxes are told "coming".
+
+    Raises UnknownIncidentError, and IllegalEventError once the incident is closed.
+    """
+    before = _state(connection, incident_id)
+    state = step(INCIDENT_TABLE, before, IncidentEvent.ANSWER)
+    _record_answer(connection, incident_id, by=by, via=via, reason="", now=now)
+    if state is not before:
+        connection.execute(
+            update(Incident)
+            .where(Incident.id == incident_id)
+            .values(state=state.value, coming_since=now, answered_at=now, answered_by=by[:80])
+        )
+    rounds.drop(connection, incident_id, reason="answered", now=now)
+    return Change(incident_id, state, _tell_coming(connection, incident_id, now))
+
+
+def _tell_coming(
+    connection: Connection, incident_id: str, now: datetime
+) -> tuple[BoxMessageView, ...]:
+    untold = connection.execute(
+        select(Alert.box, Alert.id)
+        .where(
+            Alert.incident == incident_id,
+            Alert.told.is_distinct_from(Told.COMING.value),
+        )
+        .order_by(Alert.received_at, Alert.id)
+    )
+    return tuple(messages.tell(connection, Told.COMING, [(r[0], r[1]) for r in untold], now))
+
+
+def _record_answer(
+    connection: Connection,
+    incident_id: str | None,
+    *,
+    by: str,
+    via: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    connection.execute(
+        insert(Answer).values(
+            incident=incident_id,
+            at=now,
+            by=by[:80],
+            via=via[:20],
+            proven=reason == "",
+            reason=reason,
+        )
+    )
+
+
+def record_unproven(
+    connection: Connection,
+    incident_id: str | None,
+    *,
+    by: str,
+    via: str,
+    reason: str,
+    now: datetime,
+) -> None:
+    """Record what was said without proof: it is shown, and stops nothing."""
+    _record_answer(connection, incident_id, by=by, via=via, reason=reason, now=now)
+
+
+def open_incident_numbered(connection: Connection, number: int) -> str | None:
+    """Return the id of the open incident that is called `number` on the air."""
+    return connection.execute(
+        select(Incident.id).where(Incident.number == number, Incident.closed_at.is_(None))
+    ).scalar_one_or_none()
+
+
+def arrive(connection: Connection, incident_id: str, *, by: str, now: datetime) -> Change:
+    """An officer is on the scene; where nobody had answered, that is the answer too."""
+    before = _state(connection, incident_id)
+    state = step(INCIDENT_TABLE, before, IncidentEvent.ARRIVAL)
+    if state is not before:
+        connection.execute(
+            update(Incident)
+            .where(Incident.id == incident_id)
+            .values(state=state.value, on_scene_at=now, coming_since=None)
+        )
+        if before is IncidentState.OPEN:
+            _record_answer(connection, incident_id, by=by, via="arrival", reason="", now=now)
+            connection.execute(
+                update(Incident)
+                .where(Incident.id == incident_id)
+                .values(answered_at=now, answered_by=by[:80])
+            )
+    rounds.drop(connection, incident_id, reason="on scene", now=now)
+    return Change(incident_id, state, _tell_coming(connection, incident_id, now))
+
+
+def close(
+    connection: Connection,
+    incident_id: str,
+    *,
+    by: str,
+    outcome: IncidentOutcome,
+    now: datetime,
+) -> Change:
+    """End the incident; whoever closes it again changes nothing. It never absorbs a press again."""
+    before = _state(connection, incident_id)
+    state = step(INCIDENT_TABLE, before, IncidentEvent.CLOSE)
+    if state is not before:
+        connection.execute(
+            update(Incident)
+            .where(Incident.id == incident_id)
+            .values(
+                state=state.value,
+                closed_at=now,
+                closed_by=by[:80],
+                outcome=outcome.value,
+                coming_since=None,
+            )
+        )
+        rounds.drop(connection, incident_id, reason="closed", now=now)
+    return Change(incident_id, state)
+
+
+def find_overdue(
+    connection: Connection, *, now: datetime, unanswered_after_s: float, overdue_after_s: float
+) -> tuple[list[Change], datetime | None]:
+    """Do what time alone demands, and return it with the next moment to look (None: none known).
+
+    An alert that nobody answered in time: its box is told "unanswered", once. A "coming" that no
+    arrival followed in time: the incident is open again, and announced.
+    """
+    changes: list[Change] = []
+    upcoming: list[datetime] = []
+    for incident_id, state, coming_since in connection.execute(
+        select(Incident.id, Incident.state, Incident.coming_since).where(
+            Incident.closed_at.is_(None), Incident.state != IncidentState.ON_SCENE.value
+        )
+    ).all():
+        if state == IncidentState.COMING and coming_since is not None:
+            due_at = coming_since + timedelta(seconds=overdue_after_s)
+            if due_at <= now:
+                changes.append(_overdue(connection, incident_id, now))
+                state = IncidentState.OPEN
+            else:
+                upcoming.append(due_at)
+        if state == IncidentState.OPEN:
+            change, due_at_or_none = _unanswered(
+                connection, incident_id, now, timedelta(seconds=unanswered_after_s)
+            )
+            changes += [change] if change else []
+            upcoming += [due_at_or_none] if due_at_or_none else []
+    return changes, min(upcoming, default=None)
+
+
+def _overdue(connection: Connection, incident_id: str, now: datetime) -> Change:
+    state = step(INCIDENT_TABLE, IncidentState.COMING, IncidentEvent.OVERDUE)
+    connection.execute(
+        update(Incident)
+        .where(Incident.id == incident_id)
+        .values(state=state.value, coming_since=None)
+    )
+    rounds.add_round(connection, incident_id, due_at=now)
+    return Change(incident_id, state)
+
+
+def _unanswered(
+    connection: Connection, incident_id: str, now: datetime, after: timedelta
+) -> tuple[Change | None, datetime | None]:
+    waiting = connection.execute(
+        select(Alert.box, Alert.id, Alert.received_at)
+        .where(Alert.incident == incident_id, Alert.told.is_(None))
+        .order_by(Alert.received_at, Alert.id)
+    ).all()
+    due = [(row[0], row[1]) for row in waiting if row[2] + after <= now]
+    next_at = min((row[2] + after for row in waiting if row[2] + after > now), default=None)
+    if not due:
+        return None, next_at
+    told = tuple(messages.tell(connection, Told.UNANSWERED, due, now))
+    return Change(incident_id, IncidentState.OPEN, told), next_at

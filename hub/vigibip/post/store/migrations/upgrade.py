@@ -1,0 +1,30 @@
+"""Runs Alembic on a connection that is handed in, inside the caller's transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.util import CommandError
+from sqlalchemy import Connection
+
+from vigibip.base.errors import StorageError
+
+
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration of this store; there is no alembic.ini to find or forget."""
+    config = Config()
+    # Alembic reads % as an interpolation.
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def upgrade(connection: Connection, to: str = "head") -> None:
+    """Run every migration up to `to`. Raises StorageError for a revision that is not known here."""
+    try:
+        command.upgrade(alembic_config(connection), to)
+    except CommandError as error:
+        raise StorageError(f"the store is not of this release: {error}") from error

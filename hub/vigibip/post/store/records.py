@@ -1,0 +1,155 @@
+"""What goes in and out of the store: frozen records, every time aware and in UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from vigibip.alert.life import IncidentState
+
+
+class IncidentOutcome(StrEnum):
+    """How an incident ended, as whoever closed it saw it."""
+
+    REAL = "real"
+    FALSE_ALARM = "false_alarm"
+    NOBODY = "nobody"  # nothing and nobody was found
+    OTHER = "other"
+
+
+class Told(StrEnum):
+    """What a box was last told of an alert."""
+
+    COMING = "coming"
+    UNANSWERED = "unanswered"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShopView:
+    """A shop and its box; the keys are None until the box is enrolled."""
+
+    shop_id: str
+    box_id: str
+    name: str
+    spoken: str
+    address: str
+    enrolled_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BoxKeys:
+    """The two HMAC keys of one box; never shown, not even by repr."""
+
+    up_key: bytes
+    down_key: bytes
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class TokenRow:
+    """One enrolment token."""
+
+    token_id: str
+    box_id: str
+    proof_key: bytes
+    expires_utc: datetime
+    claimed_key: bytes | None
+    certificate_pem: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTask:
+    """One announcement to make: all that the relay needs, so that it reads nothing first.
+
+    It stands for every undone round of the incident up to `round_no`. `number` None: all numbers
+    are in use. `caused_by` None: a reminder. `pressed_at` None: the press's time is unknown.
+    """
+
+    incident_id: str
+    round_no: int
+    number: int | None
+    box_id: str
+    spoken: str
+    address: str
+    digest: bool
+    caused_by: str | None
+    pressed_at: datetime | None
+    presses: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An alert is committed. `fresh` False: it was already, and `round` is None."""
+
+    incident_id: str
+    fresh: bool
+    round: RoundTask | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxMessageView:
+    """What a box must be told, until it acknowledges it."""
+
+    box_id: str
+    sequence: int
+    state: Told
+    alerts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertView:
+    id: str
+    box_id: str
+    pressed_at: datetime | None
+    received_at: datetime
+    late: bool
+    battery_mv: int | None
+    rssi_dbm: int | None
+    told: Told | None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """`proven` False: shown and marked, and it stopped nothing; `reason` says why."""
+
+    by: str
+    via: str
+    proven: bool
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncidentView:
+    """One incident with its alerts and answers, oldest first."""
+
+    id: str
+    number: int | None
+    shop_name: str
+    shop_address: str
+    state: IncidentState
+    opened_at: datetime
+    last_press_at: datetime
+    presses: int
+    answered_at: datetime | None
+    answered_by: str | None
+    on_scene_at: datetime | None
+    closed_at: datetime | None
+    closed_by: str | None
+    outcome: IncidentOutcome | None
+    rounds: int
+    last_round_at: datetime | None
+    alerts: tuple[AlertView, ...]
+    answers: tuple[AnswerView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultView:
+    kind: str
+    subject: str
+    since: datetime
+    last_at: datetime
+    count: int
+    detail: str

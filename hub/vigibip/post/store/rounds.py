@@ -1,0 +1,221 @@
+"""Relay rounds as leased rows: which announcements are due, whose they are, and which are done.
+
+A round is leased to one worker for a time; a worker that dies loses it to another. Times are of
+the wall clock, because workers share no other: a time too far ahead to be ours means that the
+clock was set back, and counts as come. Announcing twice is better than not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from vigibip.alert.life import IncidentState
+from vigibip.post.store.records import RoundTask
+from vigibip.post.store.schema import Alert, Incident, RelayRound, Shop
+
+# Above every interval that the settings allow (a day).
+_NEVER_FURTHER = timedelta(days=2)
+
+
+def add_round(
+    connection: Connection,
+    incident_id: str,
+    *,
+    due_at: datetime,
+    digest: bool = False,
+    caused_by: str | None = None,
+    worker: str | None = None,
+    lease_until: datetime | None = None,
+) -> int:
+    """Add the incident's next round, leased at once if `worker` is given; return its number."""
+    last = connection.execute(
+        select(func.max(RelayRound.round_no)).where(RelayRound.incident == incident_id)
+    ).scalar()
+    round_no = (last or 0) + 1
+    connection.execute(
+        insert(RelayRound).values(
+            incident=incident_id,
+            round_no=round_no,
+            digest=digest,
+            caused_by=caused_by,
+            due_at=due_at,
+            leased_by=worker,
+            lease_until=lease_until,
+        )
+    )
+    return round_no
+
+
+def lease_due(
+    connection: Connection, *, worker: str, now: datetime, lease_s: float
+) -> tuple[list[RoundTask], datetime | None]:
+    """Lease every due round that nobody holds; return the tasks, oldest due first, one an incident.
+
+    Also returns when to look again: the next due time or end of another's lease; None: nothing
+    is waiting.
+    """
+    tasks: list[RoundTask] = []
+    next_at: datetime | None = None
+    by_incident: dict[str, list[tuple[int, datetime]]] = {}
+    for row in connection.execute(
+        select(
+            RelayRound.incident,
+            RelayRound.round_no,
+            RelayRound.due_at,
+            RelayRound.leased_by,
+            RelayRound.lease_until,
+        ).where(RelayRound.done_at.is_(None))
+    ):
+        free_at = _free_at(row[2], row[3], row[4], now, lease_s)
+        by_incident.setdefault(row[0], []).append((row[1], free_at))
+    for incident_id, undone in by_incident.items():
+        first = min(free_at for _, free_at in undone)
+        if first > now:
+            next_at = first if next_at is None else min(next_at, first)
+            continue
+        due = [round_no for round_no, free_at in undone if free_at <= now]
+        connection.execute(
+            update(RelayRound)
+            .where(RelayRound.incident == incident_id, RelayRound.round_no.in_(due))
+            .values(leased_by=worker, lease_until=now + timedelta(seconds=lease_s))
+        )
+        tasks.append(task_of(connection, incident_id, max(due)))
+    tasks.sort(key=lambda task: task.due_at)
+    return tasks, next_at
+
+
+def _free_at(
+    due_at: datetime,
+    leased_by: str | None,
+    lease_until: datetime | None,
+    now: datetime,
+    lease_s: float,
+) -> datetime:
+    """When this round may be taken: `now` or before if it may be already."""
+    if due_at > now + _NEVER_FURTHER:
+        due_at = now
+    # Twice: the clocks of two machines may differ a little.
+    if (
+        leased_by is None
+        or lease_until is None
+        or lease_until > now + timedelta(seconds=2 * lease_s)
+    ):
+        return due_at
+    return max(due_at, lease_until)
+
+
+def task_of(connection: Connection, incident_id: str, round_no: int) -> RoundTask:
+    """Return what is to be announced in this round."""
+    row = connection.execute(
+        select(
+            Incident.number,
+            Incident.presses,
+            Incident.shop,
+            Shop.spoken,
+            Shop.address,
+            RelayRound.digest,
+            RelayRound.caused_by,
+            RelayRound.due_at,
+        )
+        .join_from(RelayRound, Incident, RelayRound.incident == Incident.id)
+        .join(Shop, Incident.shop == Shop.id)
+        .where(RelayRound.incident == incident_id, RelayRound.round_no == round_no)
+    ).one()
+    alerts = connection.execute(
+        select(Alert.box, Alert.id, Alert.pressed_at)
+        .where(Alert.incident == incident_id)
+        .order_by(Alert.received_at, Alert.id)
+    ).all()
+    told = next((alert for alert in alerts if alert[1] == row.caused_by), alerts[0])
+    return RoundTask(
+        incident_id=incident_id,
+        round_no=round_no,
+        number=row.number,
+        box_id=told[0],
+        spoken=row.spoken,
+        address=row.address,
+        digest=row.digest,
+        caused_by=row.caused_by,
+        pressed_at=told[2],
+        presses=row.presses,
+        due_at=row.due_at,
+    )
+
+
+def renew(
+    connection: Connection,
+    *,
+    worker: str,
+    incidents: Iterable[str],
+    now: datetime,
+    lease_s: float,
+) -> None:
+    """Hold this worker's undone rounds of these incidents for another `lease_s`."""
+    connection.execute(
+        update(RelayRound)
+        .where(
+            RelayRound.done_at.is_(None),
+            RelayRound.leased_by == worker,
+            RelayRound.incident.in_(list(incidents)),
+        )
+        .values(lease_until=now + timedelta(seconds=lease_s))
+    )
+
+
+def release(connection: Connection, worker: str) -> None:
+    """Give back all that this worker holds: it starts anew and has nothing in hand."""
+    connection.execute(
+        update(RelayRound)
+        .where(RelayRound.done_at.is_(None), RelayRound.leased_by == worker)
+        .values(leased_by=None, lease_until=None)
+    )
+
+
+def finish(
+    connection: Connection,
+    incident_id: str,
+    up_to_round: int,
+    *,
+    outcome: str,
+    now: datetime,
+    next_in_s: float,
+) -> None:
+    """Record that all rounds up to this one are done; while nobody has answered, add the next."""
+    digest = connection.execute(
+        select(RelayRound.digest).where(
+            RelayRound.incident == incident_id, RelayRound.round_no == up_to_round
+        )
+    ).scalar_one()
+    undone = (RelayRound.incident == incident_id, RelayRound.done_at.is_(None))
+    connection.execute(
+        update(RelayRound)
+        .where(*undone, RelayRound.round_no == up_to_round)
+        .values(done_at=now, outcome=outcome[:40])
+    )
+    connection.execute(
+        update(RelayRound)
+        .where(*undone, RelayRound.round_no < up_to_round)
+        .values(done_at=now, outcome="merged")
+    )
+    state = connection.execute(
+        select(Incident.state).where(Incident.id == incident_id)
+    ).scalar_one()
+    waiting = connection.execute(
+        select(RelayRound.round_no)
+        .where(RelayRound.incident == incident_id, RelayRound.done_at.is_(None))
+        .limit(1)
+    ).first()
+    if state == IncidentState.OPEN and waiting is None:
+        add_round(connection, incident_id, due_at=now + timedelta(seconds=next_in_s), digest=digest)
+
+
+def drop(connection: Connection, incident_id: str, *, reason: str, now: datetime) -> None:
+    """End every undone round of the incident: it was answered or closed."""
+    connection.execute(
+        update(RelayRound)
+        .where(RelayRound.incident == incident_id, RelayRound.done_at.is_(None))
+        .values(done_at=now, outcome=reason)
+    )

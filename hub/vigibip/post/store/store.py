@@ -1,0 +1,289 @@
+"""The post's store: what the daemon, the console and the commands ask of the database."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import DatabaseError, DataError, IntegrityError, ProgrammingError
+
+from vigibip.alert import messages as wire
+from vigibip.alert.life import IncidentState
+from vigibip.base.clock import Clock, SystemClock
+from vigibip.base.errors import StorageError
+from vigibip.base.writer import Writer
+from vigibip.post.store import boxes, incidents, journal, messages, reading, rounds
+from vigibip.post.store.database import SqliteDatabase, migrate, open_engine
+from vigibip.post.store.incidents import Change, Intake
+from vigibip.post.store.records import (
+    Accepted,
+    BoxKeys,
+    BoxMessageView,
+    FaultView,
+    IncidentOutcome,
+    IncidentView,
+    RoundTask,
+    ShopView,
+    TokenRow,
+)
+
+T = TypeVar("T")
+
+
+class Store:
+    """One SQLite file, written by one thread with group commit and read by another.
+
+    Each method is one transaction, done when it returns; `clock` dates the records. A write that
+    the disk refuses raises StorageError.
+    """
+
+    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+        self._path = path
+        self._clock: Clock = clock or SystemClock()
+        self._writer: Writer[Connection] = Writer(SqliteDatabase(path), name="post-writer")
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="post-reader")
+        self._read_connection: Connection | None = None
+        self._reading = 0
+        self._started = False
+
+    def start(self) -> None:
+        """Create or migrate the file, and open it. Raises StorageError."""
+        migrate(self._path)
+        self._writer.start()
+        self._started = True
+
+    def close(self) -> None:
+        """Finish what is queued and close the file; harmless when repeated."""
+        if not self._started:
+            return
+        self._started = False
+        self._writer.close()
+        self._reader.submit(self._close_reader).result()
+        self._reader.shutdown()
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing is queued or running, to be written or to be read."""
+        return self._writer.idle and self._reading == 0
+
+    async def write(self, run: Callable[[Connection], T]) -> T:
+        """Run `run` in a transaction of the writer and return its result once it is on the disk."""
+        try:
+            return await self._writer.run(run)
+        except (IntegrityError, ProgrammingError, DataError):
+            raise
+        except DatabaseError as error:
+            raise StorageError(f"the store refused: {error.orig}") from error
+
+    async def read(self, run: Callable[[Connection], T]) -> T:
+        """Run `run` on a read-only snapshot, off the event loop."""
+        self._reading += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, run)
+        except DatabaseError as error:
+            raise StorageError(f"the store cannot be read: {error.orig}") from error
+        finally:
+            self._reading -= 1
+
+    def _read(self, run: Callable[[Connection], T]) -> T:
+        if self._read_connection is None:
+            self._read_connection = open_engine(self._path, read_only=True).connect()
+        with self._read_connection.begin():
+            return run(self._read_connection)
+
+    def _close_reader(self) -> None:
+        if self._read_connection is not None:
+            self._read_connection.close()
+            self._read_connection = None
+
+    async def data_version(self) -> int:
+        """Return a number that differs once anybody, this Store too, has committed."""
+        return await self.read(
+            lambda connection: int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+        )
+
+    # Shops, boxes, enrolment
+
+    async def create_shop(self, *, name: str, spoken: str, address: str) -> ShopView:
+        now = self._clock.utc()
+        return await self.write(
+            lambda c: boxes.create_shop(c, name=name, spoken=spoken, address=address, now=now)
+        )
+
+    async def shops(self) -> list[ShopView]:
+        return await self.read(boxes.shops)
+
+    async def box_keys(self, box_id: str | None = None) -> dict[str, BoxKeys]:
+        """Return the keys of every box that is served, or of this one if it is."""
+        return await self.read(lambda c: boxes.box_keys(c, box_id))
+
+    async def set_box_keys(
+        self, box_id: str, *, up_key: bytes, down_key: bytes, serial: str
+    ) -> None:
+        now = self._clock.utc()
+        await self.write(
+            lambda c: boxes.set_box_keys(
+                c, box_id, up_key=up_key, down_key=down_key, serial=serial, now=now
+            )
+        )
+
+    async def revoke_box(self, box_id: str) -> None:
+        now = self._clock.utc()
+        await self.write(lambda c: boxes.revoke_box(c, box_id, now=now))
+
+    async def put_token(self, row: TokenRow) -> None:
+        await self.write(lambda c: boxes.put_token(c, row))
+
+    async def get_token(self, token_id: str) -> TokenRow | None:
+        return await self.read(lambda c: boxes.get_token(c, token_id))
+
+    async def complete_enrolment(
+        self,
+        token_id: str,
+        *,
+        claimed_key: bytes,
+        certificate_pem: str,
+        serial: int,
+        up_key: bytes,
+        down_key: bytes,
+        at_utc: datetime,
+    ) -> bool:
+        """Bind the token to this key and enrol its box; False: another key was first."""
+        return await self.write(
+            lambda c: boxes.complete_enrolment(
+                c,
+                token_id,
+                claimed_key=claimed_key,
+                certificate_pem=certificate_pem,
+                serial=f"{serial:x}",
+                up_key=up_key,
+                down_key=down_key,
+                now=at_utc,
+            )
+        )
+
+    async def purge_tokens(self, before_utc: datetime) -> int:
+        return await self.write(lambda c: boxes.purge_tokens(c, before_utc))
+
+    # Alerts and incidents
+
+    async def accept_alert(
+        self, box_id: str, alert: wire.Alert, *, worker: str, intake: Intake | None = None
+    ) -> Accepted:
+        """Commit an alert once; its first round is leased to `worker`. Raises UnknownBoxError."""
+        now = self._clock.utc()
+        how = intake or Intake(worker=worker)
+        return await self.write(lambda c: incidents.accept_alert(c, box_id, alert, now, how))
+
+    async def incidents(self, *, open_only: bool = False, limit: int = 50) -> list[IncidentView]:
+        """Return the open incidents, newest press first, then the closed ones alike."""
+        return await self.read(lambda c: reading.incidents(c, open_only=open_only, limit=limit))
+
+    async def incident(self, incident_id: str) -> IncidentView | None:
+        return await self.read(lambda c: reading.incident(c, incident_id))
+
+    async def answer_incident(
+        self, incident_id: str, *, by: str, via: str = "console"
+    ) -> IncidentState:
+        """Record a proven answer. Raises UnknownIncidentError, IllegalEventError."""
+        now = self._clock.utc()
+        change = await self.write(
+            lambda c: incidents.answer(c, incident_id, by=by, via=via, now=now)
+        )
+        return change.state
+
+    async def arrive(self, incident_id: str, *, by: str) -> IncidentState:
+        """Record that an officer is on the scene. Raises as `answer_incident`."""
+        now = self._clock.utc()
+        change = await self.write(lambda c: incidents.arrive(c, incident_id, by=by, now=now))
+        return change.state
+
+    async def close_incident(
+        self, incident_id: str, *, by: str, outcome: IncidentOutcome
+    ) -> IncidentState:
+        """End an incident. Raises as `answer_incident`."""
+        now = self._clock.utc()
+        change = await self.write(
+            lambda c: incidents.close(c, incident_id, by=by, outcome=outcome, now=now)
+        )
+        return change.state
+
+    async def find_overdue(
+        self, *, unanswered_after_s: float, overdue_after_s: float
+    ) -> tuple[list[Change], datetime | None]:
+        """Do what time alone demands; return it, and when to look again."""
+        now = self._clock.utc()
+        return await self.write(
+            lambda c: incidents.find_overdue(
+                c,
+                now=now,
+                unanswered_after_s=unanswered_after_s,
+                overdue_after_s=overdue_after_s,
+            )
+        )
+
+    # Relay
+
+    async def lease_due(
+        self, *, worker: str, lease_s: float
+    ) -> tuple[list[RoundTask], datetime | None]:
+        """Lease the due rounds that nobody holds; return them, and when to look again."""
+        now = self._clock.utc()
+        return await self.write(
+            lambda c: rounds.lease_due(c, worker=worker, now=now, lease_s=lease_s)
+        )
+
+    async def renew_leases(
+        self, *, worker: str, incidents_held: Iterable[str], lease_s: float
+    ) -> None:
+        now = self._clock.utc()
+        held = list(incidents_held)
+        await self.write(
+            lambda c: rounds.renew(c, worker=worker, incidents=held, now=now, lease_s=lease_s)
+        )
+
+    async def release_leases(self, worker: str) -> None:
+        await self.write(lambda c: rounds.release(c, worker))
+
+    async def finish_rounds(
+        self, incident_id: str, up_to_round: int, *, outcome: str, next_in_s: float
+    ) -> None:
+        """Record rounds as done; while nobody has answered, the next is due in `next_in_s`."""
+        now = self._clock.utc()
+        await self.write(
+            lambda c: rounds.finish(
+                c, incident_id, up_to_round, outcome=outcome, now=now, next_in_s=next_in_s
+            )
+        )
+
+    # Messages to boxes
+
+    async def outstanding_messages(self, box_id: str | None = None) -> list[BoxMessageView]:
+        return await self.read(lambda c: messages.outstanding(c, box_id))
+
+    async def acknowledge_message(self, box_id: str, sequence: int) -> BoxMessageView | None:
+        """Settle a message; None when it was not outstanding."""
+        now = self._clock.utc()
+        return await self.write(lambda c: messages.acknowledge(c, box_id, sequence, now))
+
+    # Faults and refused messages
+
+    async def faults(self) -> list[FaultView]:
+        return await self.read(journal.faults)
+
+    async def raise_fault(self, kind: str, subject: str, detail: str = "") -> None:
+        now = self._clock.utc()
+        await self.write(lambda c: journal.raise_fault(c, kind, subject, detail, now))
+
+    async def clear_fault(self, kind: str, subject: str) -> None:
+        now = self._clock.utc()
+        await self.write(lambda c: journal.clear_fault(c, kind, subject, now))
+
+    async def park_message(self, topic: str, reason: str, payload: bytes) -> None:
+        now = self._clock.utc()
+        await self.write(lambda c: journal.park(c, topic, reason, payload, now))
