@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from vigibip.town.benches.report import Report
 
 Progress = Callable[[str], None]
-Measure = Callable[[Progress], Awaitable["Report"]]
+Measure = Callable[[Progress], "Coroutine[None, None, Report]"]
 
 # name: (module, what it measures, for --list)
 BENCHES: dict[str, tuple[str, str]] = {}

@@ -1,0 +1,150 @@
+"""What the demonstration shows in the terminal: one picture of the town, in French."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from vigibip.town.timeline import COMING, DELIVERED, HEARD, PRESS, STAGES, timeline
+
+# The chain as it is drawn, and the stage that lights each of its links.
+_CHAIN: tuple[tuple[str, str], ...] = (
+    ("bip", "bip.sent"),
+    ("boîtier", "box.opened"),
+    ("disque", "box.stored"),
+    ("réseau", "post.received"),
+    ("poste", "post.committed"),
+    ("radio", "radio.ptt"),
+    ("agent", "officer.keyed"),
+    ("paume", "bip.coming"),
+)
+
+_FELT = {
+    PRESS: "appuyé",
+    HEARD: "entendu",
+    DELIVERED: "transmis",
+    COMING: "on arrive",
+    "bip.not_sent": "non émis",
+    "bip.not_reached": "poste non joint",
+    "bip.unanswered": "sans réponse",
+}
+
+KEYS_HELP = (
+    "[b]1-9[/b] appuyer   [b]c[/b] couper / rétablir le réseau   [b]r[/b] répondre (DTMF)   "
+    "[b]e[/b] écouter   [b]q[/b] quitter"
+)
+
+
+@dataclass(slots=True)
+class ShopLine:
+    """One shop as the view knows it."""
+
+    number: int
+    name: str
+    felt: dict[str, str] = field(default_factory=dict)
+    """Bip's name -> the last stage that its bearer felt or did."""
+    queued: int | None = None
+    """Alerts that wait in the box for the post's receipt; None when unknown."""
+    incident_number: int | None = None
+
+
+@dataclass(slots=True)
+class Scene:
+    """Everything that one picture shows."""
+
+    shops: list[ShopLine]
+    network_open: bool = True
+    pressed: str = ""
+    """Who pressed last: shop and bip."""
+    stamps: Mapping[str, int] = field(default_factory=dict)
+    """Of the last press."""
+    radio_text: str = ""
+    radio_wav: str = ""
+    console_url: str = ""
+    console_login: str = ""
+    messages: Sequence[str] = ()
+
+
+def render(scene: Scene) -> RenderableType:
+    """Return the whole picture."""
+    return Panel(
+        Group(
+            _shops(scene),
+            Text(),
+            _chain(scene),
+            Text(),
+            _stages(scene),
+            Text(),
+            _radio(scene),
+            *(Text(f"  {message}", style="dim") for message in scene.messages),
+            Text(),
+            Text.from_markup(KEYS_HELP),
+        ),
+        title="VigiBip, ville de démonstration",
+        subtitle="réseau ouvert" if scene.network_open else "[bold red]réseau coupé[/]",
+        border_style="green" if scene.network_open else "red",
+    )
+
+
+def _shops(scene: Scene) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    for column in ("n°", "commerce", "bips", "file d'attente", "intervention"):
+        table.add_column(column)
+    table.add_row(
+        *(Text(title, style="dim") for title in ("", "commerce", "bips", "en attente", "n°"))
+    )
+    for shop in scene.shops:
+        bips = Text("  ").join(_bip(name, stage) for name, stage in shop.felt.items())
+        queued = "?" if shop.queued is None else str(shop.queued)
+        table.add_row(
+            Text(str(shop.number), style="bold"),
+            Text(shop.name),
+            bips,
+            Text(queued, style="bold yellow" if shop.queued else "dim"),
+            Text(f"{shop.incident_number:02d}" if shop.incident_number else "", style="bold red"),
+        )
+    return table
+
+
+def _bip(name: str, stage: str) -> Text:
+    style = {COMING: "bold green", DELIVERED: "green", HEARD: "cyan", PRESS: "bold"}
+    return Text.assemble((f"{name} ", "dim"), (_FELT.get(stage, "·"), style.get(stage, "yellow")))
+
+
+def _chain(scene: Scene) -> RenderableType:
+    parts: list[tuple[str, str]] = []
+    for name, stage in _CHAIN:
+        lit = stage in scene.stamps
+        parts.append((f" {name} ", "bold black on green" if lit else "dim"))
+        parts.append((" → ", "green" if lit else "dim"))
+    return Text.assemble(*parts[:-1])
+
+
+def _stages(scene: Scene) -> RenderableType:
+    table = Table.grid(padding=(0, 2))
+    table.add_column("ms", justify="right")
+    table.add_column("étape")
+    reached = timeline(scene.stamps)
+    if not reached:
+        return Text("Choisissez un commerce : tapez son numéro.", style="italic")
+    table.add_row(Text("ms", style="dim"), Text(scene.pressed, style="dim"))
+    for stage in reached:
+        milliseconds = f"{stage.ms:,.1f}".replace(",", " ").replace(".", ",")
+        table.add_row(Text(milliseconds, style="bold"), Text(STAGES.get(stage.stage, stage.stage)))
+    return table
+
+
+def _radio(scene: Scene) -> RenderableType:
+    lines = [Text.assemble(("La radio dit : ", "dim"), scene.radio_text or "(rien encore)")]
+    if scene.radio_wav:
+        lines.append(Text.assemble(("Son : ", "dim"), scene.radio_wav))
+    if scene.console_url:
+        lines.append(Text.assemble(("Console : ", "dim"), scene.console_url))
+    if scene.console_login:
+        lines.append(Text.assemble(("Première connexion : ", "dim"), scene.console_login))
+    return Group(*lines)

@@ -1,0 +1,77 @@
+"""The picture of the town says, in French, what happened and what can be done."""
+
+import io
+
+from rich.console import Console
+
+from vigibip.town.timeline import STAGES, timeline
+from vigibip.town.view import Scene, ShopLine, render
+
+MS = 1_000_000
+
+
+def picture(scene: Scene) -> str:
+    console = Console(width=110, record=True, file=io.StringIO())
+    console.print(render(scene))
+    return console.export_text()
+
+
+def scene() -> Scene:
+    return Scene(
+        shops=[
+            ShopLine(1, "Tabac de la Gare", {"bip 1": "bip.delivered", "bip 2": ""}, queued=0),
+            ShopLine(2, "Pharmacie du Pont", {"bip 1": "press"}, queued=3, incident_number=23),
+        ],
+        pressed="Pharmacie du Pont, bip 1",
+        stamps={"press": 5 * MS, "bip.sent": 8 * MS + 250_000, "box.opened": 12 * MS},
+    )
+
+
+def test_each_stage_stands_with_its_milliseconds() -> None:
+    text = picture(scene())
+    assert "3,2" in text
+    assert STAGES["bip.sent"] in text
+    assert "7,0" in text
+    assert STAGES["box.opened"] in text
+    assert STAGES["bip.coming"] not in text
+
+
+def test_shops_show_what_their_bearers_felt_and_what_waits() -> None:
+    lines = picture(scene()).splitlines()
+    first = next(line for line in lines if "Tabac de la Gare" in line)
+    second = next(line for line in lines if "Pharmacie du Pont" in line and "23" in line)
+    assert "bip 1 transmis" in first
+    assert "bip 1 appuyé" in second
+    assert " 3 " in second
+
+
+def test_a_cut_network_is_told() -> None:
+    cut = scene()
+    cut.network_open = False
+    assert "réseau coupé" in picture(cut)
+    assert "réseau ouvert" in picture(scene())
+
+
+def test_an_unknown_queue_is_not_shown_as_empty() -> None:
+    line = scene()
+    line.shops[0].queued = None
+    shown = next(text for text in picture(line).splitlines() if "Tabac" in text)
+    assert "?" in shown
+
+
+def test_without_a_press_the_picture_says_what_to_do() -> None:
+    assert "Choisissez un commerce" in picture(Scene([ShopLine(1, "Tabac", {})]))
+
+
+def test_names_are_shown_as_they_are_not_as_markup() -> None:
+    assert "[bold]Chez Max" in picture(Scene([ShopLine(1, "[bold]Chez Max", {})]))
+
+
+def test_a_timeline_is_ordered_by_time_from_the_press() -> None:
+    stages = timeline({"radio.ptt": 40 * MS, "press": 10 * MS, "bip.sent": 13 * MS})
+    assert [(stage.stage, stage.ms) for stage in stages] == [
+        ("press", 0.0),
+        ("bip.sent", 3.0),
+        ("radio.ptt", 30.0),
+    ]
+    assert timeline({"radio.ptt": 40 * MS}) == []
