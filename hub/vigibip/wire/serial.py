@@ -1,7 +1,8 @@
 """The serial line between receiver and box: COBS frames with a CRC-16, and what they carry.
 
-A message is a type byte and a body; its CRC-16 (CCITT, polynomial 0x1021, start 0xFFFF) follows
-big-endian; the whole is stuffed by COBS (Cheshire and Baker, 1999) and stands between zero bytes.
+A message is a type byte and a body; its CRC-16 (GENIBUS: polynomial 0x1021, start 0xFFFF, inverted)
+follows big-endian; the whole is stuffed by COBS (Cheshire and Baker, 1999) and stands between zero
+bytes.
 """
 
 import struct
@@ -33,14 +34,18 @@ _AIR = ">IIIIII"
 
 
 def crc16(data: "Buffer") -> int:
-    """Return the CRC-16/CCITT-FALSE of `data`."""
+    """Return the CRC-16/GENIBUS of `data`.
+
+    It is inverted at the end: without that, a message with a zero byte behind it has a right CRC
+    too, and a delimiter received as 0x01 makes just that of it.
+    """
     crc = 0xFFFF
     for byte in data:
         # The eight shifts of one byte at once: for this polynomial they fold into four terms.
         byte ^= crc >> 8
         byte ^= byte >> 4
         crc = (crc << 8 ^ byte << 12 ^ byte << 5 ^ byte) & 0xFFFF
-    return crc
+    return crc ^ 0xFFFF
 
 
 def stuff(data: "Buffer") -> bytes:
@@ -131,8 +136,7 @@ def _checked(stuffed: bytearray) -> tuple[int, bytes] | None:
     message = unstuff(stuffed)
     if message is None or not 1 <= len(message) - _CRC_LENGTH <= MESSAGE_MAX:
         return None
-    # The CRC of a message and its own CRC is zero.
-    if crc16(message):
+    if crc16(message[:-_CRC_LENGTH]) != message[-2] << 8 | message[-1]:
         return None
     return message[0], message[1:-_CRC_LENGTH]
 
