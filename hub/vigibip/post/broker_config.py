@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vigibip.alert.messages import MESSAGE_MAX_BYTES
 from vigibip.alert.topics import POST_IDENTITY, ROOT
 from vigibip.base.errors import StorageError
 from vigibip.base.private_files import make_private_directory, write_atomically
 from vigibip.post.authority import Authority
 
-# A message is at most 4 KB; its packet holds topic and properties besides.
-PACKET_MAX_BYTES = 8192
+# A packet holds a topic and properties besides its message.
+PACKET_MAX_BYTES = MESSAGE_MAX_BYTES + 1024
 
 _CONFIGURATION = """\
 # Made by `vigibip post broker-config`: changes here are lost, make them there.

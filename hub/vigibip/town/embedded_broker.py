@@ -20,7 +20,8 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from vigibip.town.mqtt_gate import PACKET_MAX_BYTES, Gate, GateError
+from vigibip.post.broker_config import PACKET_MAX_BYTES
+from vigibip.town.mqtt_gate import Gate, GateError
 
 _log = logging.getLogger(__name__)
 

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 from vigibip.alert.topics import POST_IDENTITY, ROOT
 from vigibip.base.errors import RefusedError
-
-# A message has at most 4 KB; what surrounds it in a packet is far smaller than as much again.
-PACKET_MAX_BYTES = 8192
+from vigibip.post.broker_config import PACKET_MAX_BYTES
 
 _CONNECT, _PUBLISH, _SUBSCRIBE, _UNSUBSCRIBE = 1, 3, 8, 10
 # PUBACK, PUBREC, PUBREL, PUBCOMP, PINGREQ, DISCONNECT: they name no topic.
