@@ -1,4 +1,8 @@
-"""Files for their owner alone: written whole or not at all, and never readable on the way."""
+"""Files for their owner alone: written whole or not at all, and never readable on the way.
+
+A command run as root writes for the daemon that will read: what it makes belongs to the owner of
+the directory that it is made in.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,9 @@ from vigibip.base.errors import StorageError
 def make_private_directory(directory: Path) -> None:
     """Make `directory` for its owner alone (0700), whatever the umask. Raises StorageError."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        if not directory.exists():
+            directory.mkdir(parents=True, mode=0o700)
+            _give_to_owner_of(directory.parent, directory)
         directory.chmod(0o700)
     except OSError as error:
         raise StorageError(f"{directory}: {error.strerror or error}") from error
@@ -33,6 +39,7 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
             file.write(content)
             file.flush()
             os.fsync(descriptor)
+        _give_to_owner_of(path.parent, temporary)
         temporary.replace(path)
         directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -42,3 +49,9 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise StorageError(f"{path}: {error.strerror or error}") from error
+
+
+def _give_to_owner_of(directory: Path, path: Path) -> None:
+    if os.geteuid() == 0:
+        owner = directory.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

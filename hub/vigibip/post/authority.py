@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import ipaddress
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -320,9 +321,13 @@ class Authority:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        with (self._directory / "lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        # The directory itself: a lock file would be one more that root could leave unreadable.
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(descriptor)
 
 
 def _name(common_name: str) -> x509.Name:
