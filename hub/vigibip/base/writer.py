@@ -188,7 +188,11 @@ class Writer(Generic[C]):
         try:
             return job.run(connection), None
         except BaseException as error:  # noqa: BLE001 - belongs to the job's caller
-            take_back()
+            try:
+                take_back()
+            except Exception as gone:
+                # The transaction has ended by itself, and what the job met says why.
+                raise error from gone
             return None, error
 
     def _tell(self, job: _Job[C], result: Any, error: BaseException | None) -> None:
