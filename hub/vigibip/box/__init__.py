@@ -1,1 +1,1 @@
-"""The box of a shop: receiver link, queue, carriers."""
+"""The box of a shop: it opens what the bips press, keeps it, and carries it to the post."""

@@ -1,0 +1,64 @@
+"""The contract of a carrier: one way out of the box. `data` is the first; `sms` and `dc09` follow.
+
+A carrier keeps nothing: what it could not hand over, or lost on the way, is sent again by the
+outbox, because only the post's receipt ends an alert's wait.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from vigibip.alert.messages import Alert, Answer, BoxStatus, Receipt
+
+
+class CarrierEvents(Protocol):
+    """What a carrier tells. Each is called in the event loop's thread; none of them raises."""
+
+    def carrier_up(self, carrier: Carrier) -> None:
+        """It can send from now on; nothing that was sent before may be counted on."""
+        ...
+
+    def carrier_down(self, carrier: Carrier) -> None: ...
+
+    def received_receipt(self, carrier: Carrier, receipt: Receipt) -> None:
+        """An authenticated receipt; it may come late, twice, or for what is not known."""
+        ...
+
+    def received_answer(self, carrier: Carrier, answer: Answer) -> None:
+        """An authenticated answer; it comes again until `acknowledge` has reached the post."""
+        ...
+
+
+class Carrier(Protocol):
+    """One way to the post."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def up(self) -> bool:
+        """False while it is known to be down. True promises nothing."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """True while something is under way that ends without time passing."""
+        ...
+
+    def start(self, events: CarrierEvents) -> None:
+        """Begin; returns at once and goes on trying for ever."""
+        ...
+
+    def send(self, alert: Alert) -> bool:
+        """Hand over now; False when it is down. Never blocks, never raises."""
+        ...
+
+    def acknowledge(self, sequence: int) -> None:
+        """Tell the post that its answer is on the disk; lost when down: the post asks again."""
+        ...
+
+    def tell_status(self, status: BoxStatus) -> None:
+        """Lost when down."""
+        ...
+
+    async def close(self) -> None: ...

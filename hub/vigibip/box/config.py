@@ -1,0 +1,88 @@
+"""The box's configuration file: one frozen object, every mistake told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from vigibip.base.config import Settings
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
+
+class PlanSettings(Settings):
+    """What the shopkeeper is told, and when."""
+
+    not_reached_after_s: Seconds = 30.0
+    """Heard, and no receipt for so long: "call 17 if you can". The box goes on trying."""
+    unanswered_after_s: Seconds = 180.0
+    """Delivered, and no officer's answer for so long."""
+
+
+class QueueSettings(Settings):
+    """How alerts leave after an outage."""
+
+    fresh_below_s: Seconds = 120.0
+    """Alerts younger than this go before the backlog, without a bound of their own."""
+    backlog_in_flight: Annotated[int, Field(ge=1, le=12)] = 8
+    """Backlog alerts that await their receipt at one time; a broker allows some 20 in all."""
+    receipt_wait_s: Seconds = 5.0
+    """No receipt for so long: the alert is sent again. Doubles up to `receipt_wait_max_s`."""
+    receipt_wait_max_s: Seconds = 60.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.receipt_wait_max_s < self.receipt_wait_s:
+            raise ValueError("receipt_wait_max_s is below receipt_wait_s")
+        return self
+
+
+class DataSettings(Settings):
+    """The `data` carrier: MQTT over the mobile or the shop's network."""
+
+    keepalive_s: Annotated[int, Field(ge=5, le=300)] = 20
+    """An idle link that died is noticed within twice this time."""
+    publish_ack_wait_s: Seconds = 6.0
+    """A published message that the broker did not acknowledge for so long: the link is dead."""
+    connect_timeout_s: Seconds = 10.0
+    reconnect_first_s: Seconds = 0.5
+    """Pause before the first new attempt; it doubles, with jitter, up to `reconnect_max_s`."""
+    reconnect_max_s: Seconds = 30.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.reconnect_max_s < self.reconnect_first_s:
+            raise ValueError("reconnect_max_s is below reconnect_first_s")
+        return self
+
+
+class BoxSettings(Settings):
+    """Everything that a box is told by its configuration file."""
+
+    data_dir: Path
+    """Holds box.sqlite, enrolment.json and the control socket; readable by the box alone."""
+    receiver_port: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]+$", max_length=255)]
+    """The receiver's serial device, best by its stable name under /dev/serial/by-id/."""
+    receiver_baud: Annotated[int, Field(ge=9_600, le=3_000_000)] = 115_200
+    radio_channel: Annotated[int, Field(ge=1, le=13)] = 6
+    status_interval_s: Seconds = 60.0
+    """How often the post is told that this box lives."""
+    device_poll_s: Seconds = 5.0
+    """How often the box looks for devices that another process paired or revoked."""
+    plan: PlanSettings = PlanSettings()
+    queue: QueueSettings = QueueSettings()
+    data: DataSettings = DataSettings()
+
+    @property
+    def store_path(self) -> Path:
+        return self.data_dir / "box.sqlite"
+
+    @property
+    def enrolment_path(self) -> Path:
+        return self.data_dir / "enrolment.json"
+
+    @property
+    def control_path(self) -> Path:
+        return self.data_dir / "box.sock"

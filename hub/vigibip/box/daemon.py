@@ -1,0 +1,259 @@
+"""The box's daemon: everything put together, started, watched and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+from typing import Any
+
+import vigibip
+from vigibip.alert.messages import BoxStatus
+from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError
+from vigibip.base.trace import Trace
+from vigibip.box.alerts import AlertBook, BoxAlert
+from vigibip.box.carrier import Carrier
+from vigibip.box.config import BoxSettings
+from vigibip.box.control import ControlServer
+from vigibip.box.data_carrier import DataCarrier
+from vigibip.box.devices import Devices
+from vigibip.box.enrolment import load_enrolment
+from vigibip.box.faults import Faults
+from vigibip.box.intake import Intake
+from vigibip.box.link import ReceiverLink
+from vigibip.box.outbox import Outbox
+from vigibip.box.replies import Replier
+from vigibip.box.serial_link import SerialLink
+from vigibip.box.store import Store
+from vigibip.box.timers import Timers
+from vigibip.box.trust import ClockTrust
+
+_log = logging.getLogger(__name__)
+
+# A changed fault is told soon, and several that change together are told together.
+_STATUS_SOON_S = 1.0
+# The floor under the clock loses at most so much at a power cut; each write wears the card.
+_KEEP_TIME_EVERY_S = 3600.0
+
+
+class BoxDaemon:
+    """One box. `link` None: the serial receiver. Raises ConfigurationError when not enrolled."""
+
+    def __init__(
+        self,
+        settings: BoxSettings,
+        *,
+        clock: Clock,
+        link: ReceiverLink | None = None,
+        trace: Trace | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
+        trace = trace or Trace()
+        chance = chance or random.Random()
+        self._settings = settings
+        self._clock = clock
+        self._timers = Timers(clock)
+        self._trust = ClockTrust(clock)
+        self._faults = Faults(clock)
+        self._devices = Devices()
+        self._store = Store(settings.store_path)
+        self._link = link or SerialLink(
+            port=settings.receiver_port,
+            baud=settings.receiver_baud,
+            channel=settings.radio_channel,
+            clock=clock,
+            timers=self._timers,
+            faults=self._faults,
+            chance=chance,
+        )
+        enrolment = load_enrolment(settings.enrolment_path)
+        self._box_id = enrolment.box_id
+        # The first post is the box's own; the others have their turn with the plan's steps.
+        carriers: list[Carrier] = [
+            DataCarrier(
+                box_id=self._box_id,
+                post=enrolment.posts[0],
+                settings=settings.data,
+                clock=clock,
+                trust=self._trust,
+                timers=self._timers,
+                faults=self._faults,
+                chance=chance,
+            )
+        ]
+        self._carriers = carriers
+        self._book = AlertBook(
+            store=self._store,
+            devices=self._devices,
+            clock=clock,
+            trust=self._trust,
+            timers=self._timers,
+            faults=self._faults,
+            trace=trace,
+        )
+        self._outbox = Outbox(
+            settings=settings.queue,
+            plan=settings.plan,
+            book=self._book,
+            carriers=carriers,
+            clock=clock,
+            timers=self._timers,
+            faults=self._faults,
+            trace=trace,
+            chance=chance,
+        )
+        self._replier = Replier(self._link, self._store, self._faults)
+        self._intake = Intake(
+            devices=self._devices,
+            book=self._book,
+            replier=self._replier,
+            offer=self._outbox.offer,
+            faults=self._faults,
+            clock=clock,
+        )
+        self._book.stored = self._stored
+        self._control = ControlServer(
+            settings.control_path, {"status": self.describe, "reload": self._reload}
+        )
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._passing: set[asyncio.Task[Any]] = set()
+        """Work that ends without time passing."""
+        self._started_s = 0.0
+        self._status_soon = False
+
+    @property
+    def faults(self) -> Faults:
+        return self._faults
+
+    @property
+    def busy(self) -> bool:
+        """True while something is under way that ends without time passing."""
+        return (
+            bool(self._passing)
+            or self._book.saving
+            or self._replier.busy
+            or self._outbox.busy
+            or any(carrier.busy for carrier in self._carriers)
+        )
+
+    async def start(self) -> None:
+        """Begin. Raises StorageError when the store cannot be opened."""
+        self._started_s = self._clock.monotonic_s()
+        self._store.start()
+        contents = await self._store.read()
+        self._trust.raise_floor(contents.last_utc)
+        self._devices.update(contents.devices, contents.tags)
+        self._book.load(contents)
+        self._outbox.restore()
+        self._replier.reserve(self._devices)
+        self._faults.changed = self._tell_status_soon
+        self._tasks.add(asyncio.create_task(self._timers.run()))
+        for carrier in self._carriers:
+            carrier.start(self._outbox)
+        self._link.start(self._intake.take)
+        await self._control.start()
+        self._timers.call_in(self._settings.device_poll_s, self._watch_devices)
+        self._timers.call_in(self._settings.status_interval_s, self._tell_status_regularly)
+        self._timers.call_in(_KEEP_TIME_EVERY_S, self._keep_time)
+        _log.info("the box runs: %d devices, %d alerts wait", len(self._devices), len(self._outbox))
+
+    async def stop(self) -> None:
+        """End in order: no more frames, everything written, then the carriers and the store."""
+        await self._control.close()
+        await self._link.close()
+        self._book.save([])
+        await self._book.saved()
+        for carrier in self._carriers:
+            await carrier.close()
+        for task in self._tasks | self._passing:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await asyncio.to_thread(self._store.close)
+
+    def _stored(self, alert: BoxAlert) -> None:
+        self._outbox.stored(alert)
+        self._intake.stored(alert)
+
+    # What a person or the post is told
+
+    async def describe(self) -> dict[str, Any]:
+        """Return how the box is, for `vigibip box status`."""
+        now_s = self._clock.monotonic_s()
+        return {
+            "running": True,
+            "box_id": self._box_id,
+            "software": vigibip.__version__,
+            "uptime_s": int(now_s - self._started_s),
+            "clock_sure": self._trust.sure,
+            "queued": len(self._outbox),
+            "carriers": [{"name": one.name, "up": one.up} for one in self._carriers],
+            "devices": [
+                {
+                    "id": f"{device.device_id:08x}",
+                    "name": device.name,
+                    "battery_mv": None if device.status is None else device.status.battery_mv,
+                    "status_age_s": (
+                        None if device.status is None else int(now_s - device.status.at_s)
+                    ),
+                }
+                for device in self._devices
+            ],
+            "faults": [
+                {"code": fault.code, "since": fault.since_utc.isoformat(), "text": fault.text}
+                for fault in self._faults.standing()
+            ],
+            "frames": dict(self._intake.counts),
+            "replies": dict(self._replier.counts),
+        }
+
+    def _tell_status(self) -> None:
+        self._status_soon = False
+        status = BoxStatus(
+            software=vigibip.__version__,
+            uptime_s=int(self._clock.monotonic_s() - self._started_s),
+            queued=len(self._outbox),
+            faults=[fault.code[:80] for fault in self._faults.standing()],
+        )
+        for carrier in self._carriers:
+            carrier.tell_status(status)
+
+    def _tell_status_soon(self) -> None:
+        if not self._status_soon:
+            self._status_soon = True
+            self._timers.call_in(_STATUS_SOON_S, self._tell_status)
+
+    def _tell_status_regularly(self) -> None:
+        self._tell_status()
+        self._timers.call_in(self._settings.status_interval_s, self._tell_status_regularly)
+
+    def _keep_time(self) -> None:
+        self._book.save([])
+        self._timers.call_in(_KEEP_TIME_EVERY_S, self._keep_time)
+
+    # Devices that another process paired or revoked
+
+    def _watch_devices(self) -> None:
+        self._pass(self._look_for_devices())
+        self._timers.call_in(self._settings.device_poll_s, self._watch_devices)
+
+    async def _look_for_devices(self) -> None:
+        try:
+            records = await self._store.devices_if_changed()
+        except StorageError as error:
+            self._faults.set("storage", f"devices cannot be read: {error}")
+            return
+        if records is not None:
+            self._devices.update(records, {})
+            self._replier.reserve(self._devices)
+
+    async def _reload(self) -> dict[str, Any]:
+        await self._look_for_devices()
+        return {"devices": len(self._devices)}
+
+    def _pass(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._passing.add(task)
+        task.add_done_callback(self._passing.discard)

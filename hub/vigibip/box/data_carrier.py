@@ -1,0 +1,233 @@
+"""The `data` carrier: alerts to the post over MQTT 5 with mutual TLS, and what comes back."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+
+from pydantic import BaseModel
+
+from vigibip.alert import topics
+from vigibip.alert.messages import (
+    Alert,
+    Answer,
+    AnswerAck,
+    BadMacError,
+    BadMessageError,
+    BoxStatus,
+    Receipt,
+    open_message,
+    seal_message,
+)
+from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError
+from vigibip.box.carrier import CarrierEvents
+from vigibip.box.config import DataSettings
+from vigibip.box.enrolment import EnrolledPost
+from vigibip.box.faults import Faults
+from vigibip.box.mqtt import MqttSession
+from vigibip.box.timers import Timer, Timers
+from vigibip.box.trust import ClockTrust
+
+_log = logging.getLogger(__name__)
+
+# A fresh alert does not wait for the next attempt, but a broker that is down is not hammered.
+_HURRY_PAUSE_S = 1.0
+
+
+class DataCarrier:
+    """Keeps one connection to one post's broker, for ever; a Carrier."""
+
+    def __init__(
+        self,
+        *,
+        box_id: str,
+        post: EnrolledPost,
+        settings: DataSettings,
+        clock: Clock,
+        trust: ClockTrust,
+        timers: Timers,
+        faults: Faults,
+        chance: random.Random,
+    ) -> None:
+        self.name = "data"
+        self._box_id = box_id
+        self._post = post
+        self._settings = settings
+        self._clock = clock
+        self._trust = trust
+        self._timers = timers
+        self._faults = faults
+        self._chance = chance
+        self._events: CarrierEvents | None = None
+        self._session: MqttSession | None = None
+        self._up = False
+        self._closed = False
+        self._failures = 0
+        self._attempted_s = 0.0
+        self._next_attempt: Timer | None = None
+        self._ticking: Timer | None = None
+        self._unacknowledged: dict[int, float] = {}
+        """Message id: when it was published. In that order."""
+        self.counts: Counter[str] = Counter()
+        """Messages by what became of them, and connections."""
+
+    @property
+    def up(self) -> bool:
+        return self._up
+
+    @property
+    def busy(self) -> bool:
+        connecting = self._session is not None and not self._up
+        return connecting or (self._up and bool(self._unacknowledged))
+
+    def start(self, events: CarrierEvents) -> None:
+        self._events = events
+        self._attempt()
+
+    def send(self, alert: Alert) -> bool:
+        if not self._up:
+            self._hurry()
+            return False
+        return self._publish(topics.ALERT, alert)
+
+    def acknowledge(self, sequence: int) -> None:
+        self._publish(topics.ANSWER_ACK, AnswerAck(sequence=sequence))
+
+    def tell_status(self, status: BoxStatus) -> None:
+        self._publish(topics.STATUS, status)
+
+    async def close(self) -> None:
+        self._closed = True
+        self._up = False
+        for timer in (self._next_attempt, self._ticking):
+            if timer is not None:
+                timer.cancel()
+        if self._session is not None:
+            self._session.disconnect()
+            self._session = None
+
+    def _publish(self, kind: str, message: BaseModel) -> bool:
+        if not self._up or self._session is None:
+            return False
+        payload = seal_message(self._post.up_key, message)
+        message_id = self._session.publish(topics.up(self._box_id, kind), payload)
+        if message_id is None or not self._up:
+            return False
+        self._unacknowledged[message_id] = self._clock.monotonic_s()
+        return True
+
+    # The connection's life
+
+    def _attempt(self) -> None:
+        self._next_attempt = None
+        if self._closed or self._session is not None:
+            return
+        self._attempted_s = self._clock.monotonic_s()
+        sure = self._trust.sure
+        if sure:
+            self._faults.clear("clock-unsure")
+        else:
+            self._faults.set(
+                "clock-unsure", "the clock is behind: certificate dates are not looked at"
+            )
+        self.counts["connection_attempts"] += 1
+        try:
+            tls = self._post.tls_context(check_time=sure)
+        except StorageError as error:
+            self.session_ended(str(error))
+            return
+        self._session = MqttSession(
+            self,
+            identity=self._box_id,
+            host=self._post.broker_host,
+            port=self._post.broker_port,
+            tls=tls,
+            subscription=topics.all_down(self._box_id),
+            keepalive_s=self._settings.keepalive_s,
+            connect_timeout_s=self._settings.connect_timeout_s,
+        )
+        self._session.connect()
+
+    def _hurry(self) -> None:
+        if self._next_attempt is None:
+            return
+        since_s = self._clock.monotonic_s() - self._attempted_s
+        self._next_attempt.cancel()
+        self._next_attempt = self._timers.call_in(max(0.0, _HURRY_PAUSE_S - since_s), self._attempt)
+
+    def session_up(self) -> None:
+        _log.info("data: connected to %s:%d", self._post.broker_host, self._post.broker_port)
+        self._up = True
+        self._failures = 0
+        self._unacknowledged.clear()
+        self._faults.clear("data")
+        self._ticking = self._timers.call_in(self._tick_s, self._tick)
+        if self._events is not None:
+            self._events.carrier_up(self)
+
+    def session_ended(self, reason: str) -> None:
+        was_up, self._up = self._up, False
+        self._session = None
+        self._unacknowledged.clear()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if self._closed:
+            return
+        self._faults.set("data", f"no connection to the post: {reason}")
+        if was_up and self._events is not None:
+            self._events.carrier_down(self)
+        pause_s = min(
+            self._settings.reconnect_max_s,
+            self._settings.reconnect_first_s * 2.0 ** min(self._failures, 16),
+        )
+        # Ten thousand boxes lose the same broker at the same moment: spread their return.
+        pause_s *= self._chance.uniform(0.5, 1.0)
+        self._failures += 1
+        _log.info("data: %s; next attempt in %.1f s", reason, pause_s)
+        self._next_attempt = self._timers.call_in(pause_s, self._attempt)
+
+    def session_acknowledged(self, message_id: int) -> None:
+        self._unacknowledged.pop(message_id, None)
+
+    @property
+    def _tick_s(self) -> float:
+        return min(self._settings.keepalive_s / 4, self._settings.publish_ack_wait_s / 2)
+
+    def _tick(self) -> None:
+        if self._session is None or not self._up:
+            return
+        oldest_s = next(iter(self._unacknowledged.values()), None)
+        waited_s = 0.0 if oldest_s is None else self._clock.monotonic_s() - oldest_s
+        if waited_s >= self._settings.publish_ack_wait_s:
+            self._session.abandon()
+            self.counts["dead_links"] += 1
+            self.session_ended("the link is dead: what was published is not acknowledged")
+            return
+        self._session.keep_alive()
+        if self._up:
+            self._ticking = self._timers.call_in(self._tick_s, self._tick)
+
+    # What the post says
+
+    def session_message(self, topic: str, payload: bytes) -> None:
+        if self._events is None:
+            return
+        try:
+            if topic == topics.down(self._box_id, topics.RECEIPT):
+                receipt = open_message(self._post.down_key, payload, Receipt)
+                self.counts["receipts"] += 1
+                self._events.received_receipt(self, receipt)
+            elif topic == topics.down(self._box_id, topics.ANSWER):
+                answer = open_message(self._post.down_key, payload, Answer)
+                self.counts["answers"] += 1
+                self._events.received_answer(self, answer)
+            else:
+                self.counts["unknown_topic"] += 1
+        except BadMacError:
+            self.counts["forged"] += 1
+            self._faults.tell("forged-message", "a message came that the post did not write")
+        except BadMessageError as error:
+            self.counts["wrong_schema"] += 1
+            self._faults.tell("post-message", f"the post wrote what this box cannot read: {error}")

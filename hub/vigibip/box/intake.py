@@ -1,0 +1,157 @@
+"""From a frame off the air to an alert: seal, replay window, and the order of the hot path.
+
+Open the seal; carriers start from memory; then the disk; only then is the bip told "heard".
+Nothing that comes off the air raises, and nothing that does not open is answered.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from vigibip.alert.ids import AlertId
+from vigibip.alert.life import WIRE_STATE
+from vigibip.base.clock import Clock
+from vigibip.box.alerts import AlertBook, BoxAlert
+from vigibip.box.devices import Device, Devices, LastStatus
+from vigibip.box.faults import Faults
+from vigibip.box.replies import Replier
+from vigibip.wire import frame, window
+
+_log = logging.getLogger(__name__)
+
+_TAG_LENGTH = 8
+# What the messages to the post allow; outside of it a reading is no reading.
+_BATTERY_MAX_MV = 20_000
+_RSSI_MAX_DBM = 20
+
+
+class Intake:
+    """Takes every frame of the receiver."""
+
+    def __init__(
+        self,
+        *,
+        devices: Devices,
+        book: AlertBook,
+        replier: Replier,
+        offer: Callable[[BoxAlert], None],
+        faults: Faults,
+        clock: Clock,
+    ) -> None:
+        self._devices = devices
+        self._book = book
+        self._replier = replier
+        self._offer = offer
+        self._faults = faults
+        self._clock = clock
+        self.counts: Counter[str] = Counter()
+        """Frames by what became of them."""
+
+    def take(self, rssi_dbm: int, mac: bytes, sealed: bytes) -> None:
+        """Take one frame off the air, whatever it is."""
+        try:
+            kind, device_id, counter = frame.read_header(sealed)
+            if kind == frame.REPLY:
+                raise frame.KindRefused("not from a bip")
+            device = self._devices.get(device_id)
+            if device is None:
+                # Most likely a neighbour's bip. Its id is no secret, but of no use in a log either.
+                self.counts["unknown_device"] += 1
+                return
+            _, _, payload = device.open(sealed)
+        except frame.VersionRefused:
+            self.counts["version"] += 1
+            self._faults.tell("frame-version", "a bip speaks a version that this box does not")
+            return
+        except frame.LengthRefused:
+            self.counts["length"] += 1
+            return
+        except frame.KindRefused:
+            self.counts["kind"] += 1
+            return
+        except frame.SealRefused:
+            self.counts["seal"] += 1
+            return
+        tag = sealed[-_TAG_LENGTH:]
+        verdict = device.judge(counter)
+        if verdict == window.SEEN and device.tag_of(counter) not in (None, tag):
+            self.counts["counter_reused"] += 1
+            self._faults.tell(
+                f"counter-reused:{device_id:08x}",
+                "a bip used a counter twice: provision it anew, with a new key",
+            )
+            return
+        if kind == frame.PRESS:
+            self._press(device, rssi_dbm, mac, counter, tag, verdict, payload)
+        elif verdict == window.OUTSIDE or (verdict == window.SEEN and not device.tag_of(counter)):
+            # Nobody waits behind an old poll or status: a bip asks again with a new counter.
+            self.counts["old"] += 1
+        elif kind == frame.POLL:
+            self._poll(device, mac, counter, tag, payload)
+        else:
+            self._status(device, mac, counter, tag, payload)
+
+    def _press(
+        self,
+        device: Device,
+        rssi_dbm: int,
+        mac: bytes,
+        counter: int,
+        tag: bytes,
+        verdict: int,
+        payload: bytes,
+    ) -> None:
+        press, age_s, battery_mv, _, _, _, _ = frame.unpack_press(payload)
+        if not 0 < press <= counter:
+            # The seal is the bip's own, so its firmware is wrong; a person pressed all the same.
+            self._faults.tell(f"bip-firmware:{device.device_id:08x}", "a press names no press")
+            press = counter
+        alert = self._book.get(AlertId(device.device_id, press))
+        if verdict != window.OUTSIDE and device.tag_of(counter) is None:
+            device.accept(counter, tag, press=True)
+        if alert is not None:
+            self.counts["press_again"] += 1
+            alert.asked_by = (mac, counter)
+            self._replier.tell_press(device, mac, counter, alert)
+            return
+        late = verdict != window.NEW
+        if late:
+            self._faults.tell(
+                f"late-press:{device.device_id:08x}",
+                "a press came from before the box's memory; the post decides",
+            )
+        self.counts["press_late" if late else "press"] += 1
+        alert = self._book.open(
+            AlertId(device.device_id, press),
+            age_s=None if age_s == frame.AGE_UNKNOWN else age_s,
+            late=late,
+            battery_mv=battery_mv if 0 < battery_mv <= _BATTERY_MAX_MV else None,
+            rssi_dbm=rssi_dbm if frame.RSSI_UNKNOWN < rssi_dbm <= _RSSI_MAX_DBM else None,
+        )
+        alert.asked_by = (mac, counter)
+        self._offer(alert)
+        self._book.save([alert])
+
+    def stored(self, alert: BoxAlert) -> None:
+        """The alert is on the disk: whoever pressed is told."""
+        device = self._devices.get(alert.alert_id.device_id)
+        if device is not None and alert.asked_by is not None:
+            mac, counter = alert.asked_by
+            self._replier.tell_press(device, mac, counter, alert)
+
+    def _poll(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:
+        self.counts["poll"] += 1
+        device.accept(counter, tag, press=False)
+        press = frame.unpack_poll(payload)
+        alert = self._book.get(AlertId(device.device_id, press))
+        state = frame.STATE_NONE if alert is None else WIRE_STATE[alert.state]
+        self._replier.tell(device, mac, counter, press, state)
+
+    def _status(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:
+        self.counts["status"] += 1
+        device.accept(counter, tag, press=False)
+        battery_mv, _, _, rssi_dbm, _, _, _, _ = frame.unpack_status(payload)
+        device.status = LastStatus(battery_mv, rssi_dbm, self._clock.monotonic_s())
+        self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)

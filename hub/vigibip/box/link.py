@@ -1,0 +1,23 @@
+"""What the box asks of its receiver: frames up with address and signal strength, frames down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+OnFrame = Callable[[int, bytes, bytes], None]
+"""(rssi_dbm, sender's address, sealed frame), called in the event loop's thread."""
+
+
+class ReceiverLink(Protocol):
+    """A receiver. One that is absent is a fault, never an exception."""
+
+    def start(self, on_frame: OnFrame) -> None:
+        """Begin; returns at once, even if there is no receiver yet."""
+        ...
+
+    def send(self, mac: bytes, frame: bytes) -> None:
+        """Have `frame` sent to `mac`. Never blocks; what finds no room is dropped and counted."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,281 @@
+"""Which alert leaves when, by which carrier, and what its silence means.
+
+Fresh alerts go at once. The backlog goes oldest first, a few at a time, those that were tried
+least often before those that were tried in vain, so that one that the post never answers stops
+nobody. Only the post's receipt ends an alert's wait.
+"""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import random
+from collections.abc import Sequence
+
+from vigibip.alert.ids import AlertId
+from vigibip.alert.life import AlertEvent, AlertState
+from vigibip.alert.messages import Alert, Answer, Receipt
+from vigibip.base.clock import Clock
+from vigibip.base.trace import Trace
+from vigibip.box.alerts import AlertBook, BoxAlert
+from vigibip.box.carrier import Carrier
+from vigibip.box.config import PlanSettings, QueueSettings
+from vigibip.box.faults import Faults
+from vigibip.box.timers import Timers
+
+_log = logging.getLogger(__name__)
+
+_JITTER = 0.2
+_EARLY_ANSWERS_MAX = 256
+
+
+class _Entry:
+    """One alert that waits for its receipt."""
+
+    __slots__ = ("alert", "attempts", "flying", "from_backlog", "sent_s")
+
+    def __init__(self, alert: BoxAlert) -> None:
+        self.alert = alert
+        self.attempts = 0
+        self.flying = False
+        """Handed to a carrier, and the time to hear of it has not run out."""
+        self.from_backlog = False
+        self.sent_s = 0.0
+
+
+class Outbox:
+    """Every waiting alert, and the plan's two time limits. Is the carriers' CarrierEvents."""
+
+    def __init__(
+        self,
+        *,
+        settings: QueueSettings,
+        plan: PlanSettings,
+        book: AlertBook,
+        carriers: Sequence[Carrier],
+        clock: Clock,
+        timers: Timers,
+        faults: Faults,
+        trace: Trace,
+        chance: random.Random,
+    ) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._book = book
+        self._carriers = carriers
+        self._clock = clock
+        self._timers = timers
+        self._faults = faults
+        self._trace = trace
+        self._chance = chance
+        self._entries: dict[AlertId, _Entry] = {}
+        self._backlog: list[tuple[int, int, AlertId]] = []
+        """Heap of (attempts, number, id); an entry that flies or is gone is skipped."""
+        self._backlog_flying = 0
+        self._early_answers: dict[AlertId, Answer] = {}
+        """For presses that this box does not know (yet: its disk may have failed it)."""
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def busy(self) -> bool:
+        """True while a receipt is awaited over a carrier that is up."""
+        return any(carrier.up for carrier in self._carriers) and any(
+            entry.flying for entry in self._entries.values()
+        )
+
+    def restore(self) -> None:
+        """Take in what the book has from before the start."""
+        for alert in self._book:
+            if alert.waiting:
+                entry = self._entries[alert.alert_id] = _Entry(alert)
+                self._push_back(entry)
+            self._watch(alert)
+
+    def offer(self, alert: BoxAlert) -> None:
+        """A new press: every carrier that is up has it when this returns."""
+        entry = self._entries[alert.alert_id] = _Entry(alert)
+        self._send(entry)
+        self._watch(alert)
+        early = self._early_answers.pop(alert.alert_id, None)
+        if early is not None:
+            self._take_answer(alert, early)
+
+    def stored(self, alert: BoxAlert) -> None:
+        """The alert is on the disk; its time without a receipt may have run out before that."""
+        if self._clock.monotonic_s() - alert.opened_s >= self._plan.not_reached_after_s:
+            self._receipt_due(alert)
+
+    # CarrierEvents
+
+    def carrier_up(self, carrier: Carrier) -> None:
+        _log.info("carrier %s is up, %d alerts wait", carrier.name, len(self._entries))
+        # What was handed over before may be lost: the ids make sending it again harmless.
+        self._backlog.clear()
+        self._backlog_flying = 0
+        fresh = []
+        for entry in self._entries.values():
+            entry.flying = entry.from_backlog = False
+            if self._is_fresh(entry.alert):
+                fresh.append(entry)
+            else:
+                self._push_back(entry)
+        for entry in fresh:
+            self._send(entry)
+        self._send_backlog()
+
+    def carrier_down(self, carrier: Carrier) -> None:
+        _log.info("carrier %s is down", carrier.name)
+
+    def received_receipt(self, carrier: Carrier, receipt: Receipt) -> None:
+        alert = self._book.get(AlertId.parse(receipt.alert))
+        if alert is None:
+            _log.warning("a receipt for an alert that this box does not remember")
+            return
+        accepted = receipt.verdict == "accepted"
+        if alert.receipt == "accepted" or (alert.receipt == "refused" and not accepted):
+            return
+        self._trace.stamp("box.receipt", str(alert.alert_id))
+        _log.info("alert %s: %s, by %s", alert.alert_id, receipt.verdict, carrier.name)
+        alert.receipt = receipt.verdict
+        alert.receipt_reason = receipt.reason
+        alert.receipt_utc = self._clock.utc()
+        alert.revision += 1
+        self._book.apply(alert, AlertEvent.RECEIPT if accepted else AlertEvent.REFUSED)
+        fault = f"refused:{alert.alert_id}"
+        if accepted:
+            self._faults.clear(fault)
+            if alert.delivered_s is None:
+                alert.delivered_s = self._clock.monotonic_s()
+            self._watch(alert)
+        else:
+            self._faults.set(fault, f"the post refused an alert: {receipt.reason or 'no reason'}")
+        self._book.save([alert])
+        self._leave(alert.alert_id)
+
+    def received_answer(self, carrier: Carrier, answer: Answer) -> None:
+        concerned = []
+        for text in answer.alerts:
+            alert = self._book.get(AlertId.parse(text))
+            if alert is None:
+                if len(self._early_answers) < _EARLY_ANSWERS_MAX:
+                    self._early_answers[AlertId.parse(text)] = answer
+                continue
+            concerned.append(alert)
+            self._take_answer(alert, answer)
+        saving = self._book.save(concerned)
+
+        def acknowledge(_done: object) -> None:
+            if not saving.cancelled() and saving.result():
+                carrier.acknowledge(answer.sequence)
+
+        saving.add_done_callback(acknowledge)
+
+    def _take_answer(self, alert: BoxAlert, answer: Answer) -> None:
+        if alert.answer_sequence is not None and alert.answer_sequence >= answer.sequence:
+            return
+        self._trace.stamp("box.answer", str(alert.alert_id))
+        alert.answer_sequence = answer.sequence
+        alert.revision += 1
+        if answer.state == "coming":
+            self._book.apply(alert, AlertEvent.ANSWER)
+        elif alert.state is AlertState.DELIVERED:
+            self._book.apply(alert, AlertEvent.ANSWER_OVERDUE)
+
+    # Sending
+
+    def _is_fresh(self, alert: BoxAlert) -> bool:
+        now_s = self._clock.monotonic_s()
+        age_s = alert.age(now_s)
+        # An age that nobody knows: what this box opened lately is fresh, an older one may not be.
+        known_s = now_s - alert.opened_s if age_s is None else age_s
+        return known_s < self._settings.fresh_below_s and (age_s is not None or not alert.restored)
+
+    def _send(self, entry: _Entry) -> bool:
+        alert = entry.alert
+        message = Alert(
+            alert=str(alert.alert_id),
+            age_s=alert.age(self._clock.monotonic_s()),
+            late=alert.late,
+            battery_mv=alert.battery_mv,
+            rssi_dbm=alert.rssi_dbm,
+        )
+        handed = [carrier for carrier in self._carriers if carrier.send(message)]
+        if not handed:
+            return False
+        if entry.attempts == 0:
+            self._trace.stamp("box.published", message.alert)
+        entry.attempts += 1
+        entry.flying = True
+        entry.sent_s = self._clock.monotonic_s()
+        wait_s = min(
+            self._settings.receipt_wait_max_s,
+            self._settings.receipt_wait_s * 2.0 ** min(entry.attempts - 1, 16),
+        )
+        wait_s *= 1 + self._chance.uniform(-_JITTER, _JITTER)
+        attempt = entry.attempts
+        self._timers.call_in(wait_s, lambda: self._no_receipt(entry, attempt))
+        return True
+
+    def _no_receipt(self, entry: _Entry, attempt: int) -> None:
+        current = self._entries.get(entry.alert.alert_id) is entry
+        if not current or not entry.flying or entry.attempts != attempt:
+            return
+        _log.info("alert %s: no receipt yet, sending it again", entry.alert.alert_id)
+        self._land(entry)
+        if self._is_fresh(entry.alert) and self._send(entry):
+            return
+        self._push_back(entry)
+        self._send_backlog()
+
+    def _send_backlog(self) -> None:
+        while self._backlog and self._backlog_flying < self._settings.backlog_in_flight:
+            attempts, number, alert_id = heapq.heappop(self._backlog)
+            entry = self._entries.get(alert_id)
+            if entry is None or entry.flying or entry.attempts != attempts:
+                continue
+            if not self._send(entry):
+                heapq.heappush(self._backlog, (attempts, number, alert_id))
+                return
+            entry.from_backlog = True
+            self._backlog_flying += 1
+
+    def _push_back(self, entry: _Entry) -> None:
+        heapq.heappush(self._backlog, (entry.attempts, entry.alert.number, entry.alert.alert_id))
+
+    def _land(self, entry: _Entry) -> None:
+        entry.flying = False
+        if entry.from_backlog:
+            entry.from_backlog = False
+            self._backlog_flying -= 1
+
+    def _leave(self, alert_id: AlertId) -> None:
+        entry = self._entries.pop(alert_id, None)
+        if entry is not None:
+            self._land(entry)
+            self._send_backlog()
+
+    # The plan's time limits
+
+    def _watch(self, alert: BoxAlert) -> None:
+        now_s = self._clock.monotonic_s()
+        if alert.state in (AlertState.OPENED, AlertState.HEARD):
+            due_s = alert.opened_s + self._plan.not_reached_after_s
+            self._timers.call_in(due_s - now_s, lambda: self._receipt_due(alert))
+        elif alert.state is AlertState.DELIVERED and alert.delivered_s is not None:
+            due_s = alert.delivered_s + self._plan.unanswered_after_s
+            self._timers.call_in(due_s - now_s, lambda: self._answer_due(alert))
+
+    def _receipt_due(self, alert: BoxAlert) -> None:
+        # One that is not on the disk yet is looked at again once it is.
+        if alert.state is not AlertState.HEARD:
+            return
+        if self._book.apply(alert, AlertEvent.RECEIPT_OVERDUE):
+            self._book.save([alert])
+
+    def _answer_due(self, alert: BoxAlert) -> None:
+        if alert.state is not AlertState.DELIVERED:
+            return
+        if self._book.apply(alert, AlertEvent.ANSWER_OVERDUE):
+            self._book.save([alert])

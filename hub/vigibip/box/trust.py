@@ -1,0 +1,32 @@
+"""Whether the machine's clock can be believed: a Raspberry Pi starts without one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from vigibip.base.clock import Clock
+
+# No clock that runs this program can truthfully show an earlier time; moved at each release.
+BUILT_UTC = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class ClockTrust:
+    """The floor under the clock: the build date and the latest time that was ever written."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._floor_utc = BUILT_UTC
+
+    @property
+    def sure(self) -> bool:
+        """False while the clock shows a time that has certainly passed."""
+        return self._clock.utc() >= self._floor_utc
+
+    def raise_floor(self, utc: datetime | None) -> None:
+        """The store remembers this time; None changes nothing."""
+        if utc is not None and utc > self._floor_utc:
+            self._floor_utc = utc
+
+    def utc_if_sure(self) -> datetime | None:
+        """Return the time, None when it is not to be kept."""
+        return self._clock.utc() if self.sure else None

@@ -1,0 +1,117 @@
+"""`vigibip box …`: thin; the work is in vigibip.box, imported by the command that needs it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vigibip.base.config import load_settings
+from vigibip.base.errors import ConfigurationError, PeerError, VigibipError
+
+if TYPE_CHECKING:
+    from vigibip.box.config import BoxSettings
+
+app = typer.Typer()
+
+Config = Annotated[Path, typer.Option("--config", help="Le fichier de configuration.")]
+DeviceId = Annotated[str, typer.Option("--device", help="Identifiant du bip : 8 chiffres hexa.")]
+AsJson = Annotated[bool, typer.Option("--json", help="En JSON, pour les programmes.")]
+DEFAULT_CONFIG = Path("/etc/vigibip/box.toml")
+
+
+@app.command()
+def check(config: Config = DEFAULT_CONFIG) -> None:
+    """Vérifier la configuration : toutes les erreurs d'un coup, code 2 s'il y en a."""
+    settings = _settings(config)
+    mistakes: list[tuple[str, str]] = []
+    if not settings.data_dir.is_dir():
+        mistakes.append(("data_dir", "this directory does not exist"))
+    else:
+        from vigibip.box.enrolment import load_enrolment
+
+        try:
+            load_enrolment(settings.enrolment_path)
+        except VigibipError as error:
+            mistakes.append(("data_dir", str(error)))
+    if mistakes:
+        raise ConfigurationError(str(config), mistakes)
+    print(f"{config} : aucune erreur")
+
+
+@app.command()
+def run(
+    config: Config = DEFAULT_CONFIG,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Journal détaillé.")] = False,
+) -> None:
+    """Faire tourner le boîtier, jusqu'à SIGTERM."""
+    settings = _settings(config)
+    from vigibip.box.run import run_box
+
+    run_box(settings, verbose=verbose)
+
+
+@app.command()
+def pair(
+    device: DeviceId,
+    name: Annotated[str, typer.Option("--name", help="Où ou à qui est ce bip.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Appairer un bip ; sa clé (32 chiffres hexa) est lue sur l'entrée standard."""
+    settings = _settings(config)
+    from vigibip.box.pairing import pair_device
+
+    pair_device(settings, device, name, sys.stdin.readline(256))
+    print(f"bip {device} appairé")
+
+
+@app.command()
+def revoke(device: DeviceId, config: Config = DEFAULT_CONFIG) -> None:
+    """Ne plus écouter un bip perdu ou remplacé ; son identifiant ne resservira pas."""
+    settings = _settings(config)
+    from vigibip.box.pairing import revoke_paired
+
+    revoke_paired(settings, device)
+    print(f"bip {device} révoqué")
+
+
+@app.command()
+def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Dire comment va le boîtier. Code 0 : tout va bien ; 1 : défaut, ou il ne tourne pas."""
+    settings = _settings(config)
+    from vigibip.box.control import ask
+    from vigibip.box.pairing import describe_stopped
+
+    try:
+        told = ask(settings.control_path, "status")
+    except PeerError as error:
+        print(f"vigibip: {error}", file=sys.stderr)
+        told = describe_stopped(settings)
+    print(json.dumps(told, ensure_ascii=False) if as_json else _in_words(told))
+    if told["faults"] or not told["running"]:
+        raise typer.Exit(1)
+
+
+def _settings(config: Path) -> "BoxSettings":
+    from vigibip.box.config import BoxSettings
+
+    return load_settings(BoxSettings, config)
+
+
+def _in_words(told: dict[str, Any]) -> str:
+    lines = ["boîtier en marche" if told["running"] else "boîtier ARRÊTÉ"]
+    lines += [
+        f"voie {one['name']} : {'établie' if one['up'] else 'COUPÉE'}"
+        for one in told.get("carriers", [])
+    ]
+    lines.append(f"alertes en attente : {told['queued']}")
+    for device in told["devices"]:
+        line = f"bip {device['id']} {device['name']}"
+        if device.get("battery_mv"):
+            line += f" : {device['battery_mv']} mV, il y a {device['status_age_s']} s"
+        lines.append(line)
+    lines += [
+        f"défaut {one['code']} depuis {one['since']} : {one['text']}" for one in told["faults"]
+    ]
+    return "\n".join(lines)
