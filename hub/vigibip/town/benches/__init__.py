@@ -15,7 +15,24 @@ Progress = Callable[[str], None]
 Measure = Callable[[Progress], "Coroutine[None, None, Report]"]
 
 # name: (module, what it measures, for --list)
-BENCHES: dict[str, tuple[str, str]] = {}
+BENCHES: dict[str, tuple[str, str]] = {
+    "press": (
+        "vigibip.town.benches.press",
+        "500 presses through everything, then again over a slow network and a lossy air",
+    ),
+    "durability": (
+        "vigibip.town.benches.durability",
+        "1,500 alerts while box, broker and post are killed; a mosquitto bridge beside it",
+    ),
+    "memory": (
+        "vigibip.town.benches.memory",
+        "resident memory of box and post, peak heap of the bip",
+    ),
+    "demo": (
+        "vigibip.town.benches.demo",
+        "from a bare clone to a felt answer, the first time and the second",
+    ),
+}
 
 
 def find(name: str) -> Measure:

@@ -1,0 +1,143 @@
+"""`press`: from the button to the PTT, stage by stage, through real processes and interpreters.
+
+Each press meets an idle channel: a transmission ends once its PTT and first audio are stamped, and
+the incident is answered and closed before its shop presses again. The interpreters of the bips are
+parked in deep sleep before the clock runs; an ESP32's own wake and air time are not in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from vigibip.post.store.records import IncidentOutcome
+from vigibip.town.air import CALM, Weather
+from vigibip.town.benches import Progress
+from vigibip.town.benches.report import (
+    Figure,
+    Report,
+    machine_figures,
+    median_figures,
+    percentile,
+)
+from vigibip.town.demo import incident_of, reach
+from vigibip.town.device import DeviceState
+from vigibip.town.errors import TownError
+from vigibip.town.real import Shop, Town, TownPlan
+from vigibip.town.shop import Bip
+from vigibip.town.timeline import AUDIO, COMING, DELIVERED, PRESS, PTT, STAGES
+
+PRESSES = 500
+RUNS = 3
+_SHOPS = 5
+_HOP_DEADLINE_S = 20.0
+_SLEEP_DEADLINE_S = 150.0
+# A first press of each bip warms caches that a town's first press would meet cold; not counted.
+_WARM_UP = 2 * _SHOPS
+
+_CALM = TownPlan(shops=_SHOPS, cut_short=True, ptt_lead_ms=0, weather=CALM)
+_ROUGH = TownPlan(
+    shops=_SHOPS,
+    cut_short=True,
+    ptt_lead_ms=0,
+    network_delay_ms=60,
+    weather=Weather(loss_up=0.1, loss_down=0.1),
+)
+_TARGETS = {
+    "calm_button_to_radio_ptt_p50_ms": 50,
+    "calm_button_to_radio_ptt_p99_ms": 200,
+    "rough_button_to_radio_ptt_p50_ms": 110,
+    "rough_button_to_radio_ptt_p99_ms": 400,
+}
+# What follows the officer's answer has no place here: he is no part of the path.
+_MEASURED = [stage for stage in STAGES if stage != PRESS][:12]
+
+
+async def measure(progress: Progress) -> Report:
+    """Run the bench; raises VigibipError when the town does not carry its presses."""
+    figures: dict[str, Figure] = {"presses_a_run": PRESSES, "runs": RUNS}
+    for name, plan in (("calm", _CALM), ("rough", _ROUGH)):
+        runs = []
+        for run in range(1, RUNS + 1):
+            progress(f"press: {name}, run {run} of {RUNS}")
+            runs.append(await _one_run(name, plan, progress))
+        figures |= median_figures(runs)
+    figures |= {"esp32_wake_ms": None, "esp32_air_time_ms": None}
+    return Report("press", figures | machine_figures(), dict(_TARGETS))
+
+
+async def _one_run(name: str, plan: TownPlan, progress: Progress) -> dict[str, float]:
+    async with Town(plan, progress) as town:
+        await press_one_after_the_other(town, _WARM_UP, progress)
+        pressed = await press_one_after_the_other(town, PRESSES, progress)
+    return stage_figures(name, pressed)
+
+
+def stage_figures(prefix: str, pressed: Sequence[Mapping[str, int]]) -> dict[str, float]:
+    """Return p50 and p99 of each stage's milliseconds after the button went down."""
+    figures = {}
+    for stage in _MEASURED:
+        values = [(stamps[stage] - stamps[PRESS]) / 1e6 for stamps in pressed]
+        key = f"{prefix}_button_to_{stage.replace('.', '_')}"
+        figures[f"{key}_p50_ms"] = percentile(values, 0.50)
+        figures[f"{key}_p99_ms"] = percentile(values, 0.99)
+    return figures
+
+
+async def press_one_after_the_other(
+    town: Town, count: int, progress: Progress
+) -> list[dict[str, int]]:
+    """Press `count` times, shop after shop; return the stamps of each press.
+
+    Raises TownError when a press does not reach every stage.
+    """
+    free = {shop.number: asyncio.Event() for shop in town.shops}
+    for event in free.values():
+        event.set()
+    pressed: list[str] = []
+    closing: list[asyncio.Task[None]] = []
+    try:
+        for number in range(count):
+            shop = town.shops[number % len(town.shops)]
+            bip = shop.bips[number // len(town.shops) % len(shop.bips)]
+            async with asyncio.timeout(_SLEEP_DEADLINE_S):
+                await free[shop.number].wait()
+            free[shop.number].clear()
+            alert_id = await _press(town, bip)
+            pressed.append(alert_id)
+            for task in [task for task in closing if task.done()]:
+                closing.remove(task)
+                task.result()
+            end = _close(town, shop, alert_id, free[shop.number])
+            closing.append(asyncio.create_task(end))
+            if number % 100 == 99:
+                progress(f"press: {number + 1} of {count}")
+        await asyncio.gather(*closing)
+    except TimeoutError as error:
+        raise TownError("a shop's incident was not closed in time") from error
+    finally:
+        for task in closing:
+            task.cancel()
+        await asyncio.gather(*closing, return_exceptions=True)
+    return [town.stamps.of(alert_id) for alert_id in pressed]
+
+
+async def _press(town: Town, bip: Bip) -> str:
+    await bip.device.wait_state(DeviceState.ASLEEP, timeout_s=_SLEEP_DEADLINE_S)
+    if town.channel.busy:
+        raise TownError("the channel is not idle before a press")
+    press = bip.press()
+    alert_id = await bip.alert_id(press, _HOP_DEADLINE_S)
+    for stage in (PTT, AUDIO, DELIVERED):
+        await reach(town, alert_id, stage, _HOP_DEADLINE_S)
+    return alert_id
+
+
+async def _close(town: Town, shop: Shop, alert_id: str, free: asyncio.Event) -> None:
+    incident = await incident_of(town, alert_id)
+    if incident is None:
+        raise TownError(f"{shop.label}: an alert that was relayed has no incident")
+    await town.store.answer_incident(incident.id, by="bench")
+    await reach(town, alert_id, COMING, _HOP_DEADLINE_S)
+    await town.store.close_incident(incident.id, by="bench", outcome=IncidentOutcome.OTHER)
+    free.set()

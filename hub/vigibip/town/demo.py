@@ -1,0 +1,156 @@
+"""One press through everything, as the demonstration and its scripted run both do it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from vigibip.post.store.records import IncidentView
+from vigibip.radio.speech import announcement_text
+from vigibip.town.errors import HopError, TownError
+from vigibip.town.real import Shop, Town, TownPlan
+from vigibip.town.shop import Press
+from vigibip.town.timeline import (
+    COMING,
+    DELIVERED,
+    HEARD,
+    KEYED,
+    PTT,
+    STAGES,
+    Stage,
+    timeline,
+)
+
+_log = logging.getLogger(__name__)
+
+# Far above what a loaded machine needs for one hop; a hop that takes longer did not happen.
+_HOP_DEADLINE_S = 20.0
+# "Coming" is polled for by the bip, and an officer keys only while the channel is free.
+_ANSWER_DEADLINE_S = 60.0
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class OnceResult:
+    """What the scripted run prints."""
+
+    stages: list[Stage]
+    felt: bool
+    """True when the officer's answer was felt on the bip."""
+    total_s: float
+    """From the command's start to its end."""
+    ready_s: float
+    """From the command's start to the running town."""
+    failed_stage: str | None = None
+    message: str = ""
+
+    def to_text(self) -> str:
+        """Return the timeline as lines for people."""
+        lines = [f"{stage.ms:>10.1f} ms  {STAGES[stage.stage]}" for stage in self.stages]
+        lines.append(self.message or "la réponse de l'agent a été sentie dans la paume")
+        lines.append(f"ville prête en {self.ready_s:.1f} s, tout en {self.total_s:.1f} s")
+        return "\n".join(lines)
+
+    def to_json(self) -> str:
+        return json.dumps(
+            {
+                "felt": self.felt,
+                "stages": [{"stage": stage.stage, "ms": stage.ms} for stage in self.stages],
+                "failed_stage": self.failed_stage,
+                "message": self.message,
+                "ready_s": round(self.ready_s, 2),
+                "total_s": round(self.total_s, 2),
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
+
+
+async def run_once(
+    progress: Callable[[str], None], *, shops: int, started_s: float | None = None
+) -> OnceResult:
+    """Build a town, press one bip, answer as the officer would, wait until the palm feels it.
+
+    `started_s`: when the command began, on CLOCK_MONOTONIC. Raises TownError when the town does
+    not start; a hop that does not happen is told in the result.
+    """
+    started_s = time.monotonic() if started_s is None else started_s
+    failed: HopError | None = None
+    async with Town(TownPlan(shops=shops), progress) as town:
+        ready_s = time.monotonic() - started_s
+        press = town.press(1)
+        try:
+            await follow(town, press, progress)
+        except HopError as error:
+            failed = error
+            for tail in town.log_tails():
+                progress(tail)
+        stages = timeline(town.stamps.of(press.alert_id)) if press.alert_id else []
+    return OnceResult(
+        stages=stages,
+        felt=failed is None,
+        total_s=time.monotonic() - started_s,
+        ready_s=ready_s,
+        failed_stage=failed.stage if failed else None,
+        message=str(failed or ""),
+    )
+
+
+async def follow(town: Town, press: Press, progress: Callable[[str], None]) -> None:
+    """Go with one press to its end. Raises HopError with the stage that was not reached."""
+    alert_id = await press.bip.alert_id(press, _HOP_DEADLINE_S)
+    for stage in (HEARD, DELIVERED, PTT):
+        await reach(town, alert_id, stage, _HOP_DEADLINE_S)
+        progress(STAGES[stage])
+    await answer(town, alert_id)
+    progress(STAGES[KEYED])
+    await reach(town, alert_id, COMING, _ANSWER_DEADLINE_S)
+    progress(STAGES[COMING])
+
+
+async def reach(town: Town, alert_id: str, stage: str, deadline_s: float) -> None:
+    """Return once `alert_id` has reached `stage`. Raises HopError."""
+    try:
+        await town.stamps.wait(alert_id, stage, deadline_s)
+    except TimeoutError as error:
+        text = f"l'étape « {STAGES[stage]} » ({stage}) n'est pas venue en {deadline_s:.0f} s"
+        raise HopError(stage, text) from error
+
+
+async def answer(town: Town, alert_id: str) -> IncidentView:
+    """Key the officer's answer to this alert's incident on the radio channel.
+
+    Raises HopError when the channel stays taken or the post was never listening.
+    """
+    incident = await incident_of(town, alert_id)
+    if incident is None or incident.number is None:
+        raise TownError("l'alerte n'a pas d'intervention numérotée")
+    code = await town.next_code()
+    try:
+        async with asyncio.timeout(_ANSWER_DEADLINE_S):
+            # What overlaps with a transmission of the post is not heard: the officer keys again.
+            while not await town.channel.key_answer(incident.number, code):
+                await town.clock.sleep(_POLL_S)
+    except TimeoutError as error:
+        raise HopError(KEYED, "le canal radio n'a pas laissé répondre") from error
+    town.stamps.record(KEYED, alert_id)
+    return incident
+
+
+async def incident_of(town: Town, alert_id: str) -> IncidentView | None:
+    """Return the incident that holds this alert, None while there is none."""
+    for incident in await town.store.incidents(limit=100):
+        if any(alert.id == alert_id for alert in incident.alerts):
+            return incident
+    return None
+
+
+def spoken(shop: Shop, incident: IncidentView) -> str:
+    """Return the sentence that the radio speaks for this incident's first round."""
+    return announcement_text(
+        spoken_name=shop.plan.spoken, address=shop.plan.address, number=incident.number or 0
+    )

@@ -1,0 +1,308 @@
+"""The town in real time: every program and every interpreter as a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vigibip.base.clock import SystemClock
+from vigibip.base.config import load_settings
+from vigibip.base.errors import PeerError
+from vigibip.base.trace import TRACE_VARIABLE
+from vigibip.box.config import BoxSettings
+from vigibip.box.control import ask
+from vigibip.post.authority import Authority
+from vigibip.post.config import PostSettings, load_post_settings
+from vigibip.post.store import Store
+from vigibip.radio.channel import ChannelServer, SimulatedChannel
+from vigibip.town.air import CALM, Air, Weather
+from vigibip.town.broker import Broker, BrokerKind
+from vigibip.town.children import Child, Children, tail, vigibip_command
+from vigibip.town.errors import TownError
+from vigibip.town.network import NetworkLink
+from vigibip.town.places import Place, cache_directory, free_ports
+from vigibip.town.provision import BoxProvision, PostProvision, TomlTable, lead_through, write_toml
+from vigibip.town.shop import BIPS_A_SHOP, RADIO_CHANNEL, Bip, Press, Receiver, ShopPlan, plan_of
+from vigibip.town.stamps import Stamps
+from vigibip.town.together import together
+
+_log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+_HUB = Path(__file__).resolve().parents[2]
+_READY_DEADLINE_S = 45.0
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TownPlan:
+    """What kind of town to build."""
+
+    shops: int = 2
+    weather: Weather = CALM
+    network_delay_ms: float = 0.0
+    """Each way between a box and the broker."""
+    broker: BrokerKind | None = None
+    cut_short: bool = False
+    """The radio channel ends each transmission once PTT and first audio are stamped."""
+    ptt_lead_ms: int = 250
+    console: bool = False
+    seed: int = 0
+    box: TomlTable = field(default_factory=dict)
+    """Settings of every box beyond those that the town itself gives."""
+    relay: TomlTable = field(default_factory=dict)
+    """Settings of the post's relay."""
+
+
+class Shop:
+    """One shop of the running town."""
+
+    def __init__(self, town: Town, number: int) -> None:
+        self.number = number
+        self.plan: ShopPlan = plan_of(number)
+        self.label = f"box-{number}"
+        self.box: Child | None = None
+        self._town = town
+        directory = town.place.make(f"shop-{number}")
+        mac = bytes((0x02, 0x56, 0x42, number >> 8, number & 0xFF, 0))
+        self.receiver = Receiver(town.air, directory / "receiver", mac)
+        self.bips = [
+            Bip(
+                town.air,
+                town.stamps,
+                directory / f"bip-{index}",
+                name=f"bip {index}",
+                mac=mac[:5] + bytes((index,)),
+            )
+            for index in range(1, BIPS_A_SHOP + 1)
+        ]
+        self.network = NetworkLink(
+            town.broker.host, town.broker.port, delay_ms=town.plan.network_delay_ms
+        )
+        self._config = directory / "box.toml"
+        self._data_dir = directory / "box"
+
+    @property
+    def settings(self) -> BoxSettings:
+        return load_settings(BoxSettings, self._config)
+
+    async def start(self) -> None:
+        """Enrol the box, pair its bips, power everything."""
+        await self.network.start()
+        await together(
+            self._set_up(), self.receiver.device.start(), *(bip.start() for bip in self.bips)
+        )
+        await self.start_box()
+        await self.wait_connected()
+
+    async def _set_up(self) -> None:
+        self._data_dir.mkdir(mode=0o700)
+        write_toml(
+            self._config,
+            {
+                "data_dir": str(self._data_dir),
+                "receiver_port": str(self.receiver.device.port_path),
+                "radio_channel": RADIO_CHANNEL,
+                **self._town.plan.box,
+            },
+        )
+        commands = BoxProvision(self._town.children, self.label, self._config)
+        await commands.enrol(await self._town.post_commands.enrol(self.plan))
+        for bip in self.bips:
+            await commands.pair(bip.device_id, bip.name, bip.key)
+        lead_through(self.settings, self.network.host, self.network.port)
+
+    async def wait_connected(self) -> None:
+        """Return once the box has its receiver and its way to the post. Raises TownError."""
+        deadline_s = self._town.clock.monotonic_s() + _READY_DEADLINE_S
+        while True:
+            try:
+                told = await asyncio.to_thread(ask, self.settings.control_path, "status")
+            except PeerError:
+                told = {"carriers": [], "faults": []}
+            if not told["faults"] and any(carrier["up"] for carrier in told["carriers"]):
+                return
+            if self._town.clock.monotonic_s() > deadline_s:
+                faults = [fault["text"] for fault in told["faults"]]
+                tail_text = self.box.log_tail() if self.box else ""
+                raise TownError(f"{self.label} n'est pas prêt : {faults}\n{tail_text}")
+            await self._town.clock.sleep(_LOOK_S)
+
+    async def start_box(self) -> None:
+        """Power the box, for the first time or again."""
+        command = vigibip_command("box", "run", "--config", str(self._config))
+        self.box = await self._town.children.start(self.label, command)
+
+    async def kill_box(self) -> None:
+        """Cut the box's power."""
+        if self.box is not None:
+            await self.box.kill()
+
+    async def close(self) -> None:
+        for bip in self.bips:
+            await bip.close()
+        await self.receiver.close()
+        await self.network.stop()
+
+
+class Town:
+    """A running town. `async with Town(plan) as town:` starts it and leaves nothing behind."""
+
+    def __init__(self, plan: TownPlan, progress: Progress = _log.info) -> None:
+        self.plan = plan
+        self.place = Place()
+        self.stamps = Stamps()
+        self.clock = SystemClock()
+        self.air = Air(self.clock, plan.weather, plan.seed)
+        self.shops: list[Shop] = []
+        self.post: Child | None = None
+        self.console_login = ""
+        """A one-time address at which the console's first account is opened; "" without one."""
+        self._progress = progress
+        self._trace_path = self.place.root / "trace"
+        self.children = Children(self.place.make("logs"), self._environment())
+        self.wav_directory = self.place.make("radio")
+        self.channel = SimulatedChannel(
+            self.clock, None if plan.cut_short else self.wav_directory, cut_short=plan.cut_short
+        )
+        self._channel_path = self.place.root / "channel"
+        self._channel_server = ChannelServer(self.channel, self._channel_path)
+        self._post_config = self.place.root / "post.toml"
+        self._post_data = self.place.make("post")
+        self._ports = free_ports(3)
+        self.post_commands = PostProvision(self.children, self._post_config)
+        self._store: Store | None = None
+        self._codes: list[str] = []
+
+    @property
+    def post_settings(self) -> PostSettings:
+        return load_post_settings(self._post_config)
+
+    @property
+    def console_url(self) -> str:
+        return f"http://127.0.0.1:{self._ports[2]}/"
+
+    @property
+    def store(self) -> Store:
+        """The post's store, as the console has it: in a process beside the post's."""
+        if self._store is None:
+            self._store = Store(self.post_settings.store_path)
+            self._store.start()
+        return self._store
+
+    async def __aenter__(self) -> Town:
+        try:
+            await self.start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def start(self) -> None:
+        """Build and start everything. Raises TownError with the last words of what failed."""
+        self.stamps.start(self._trace_path)
+        await self._channel_server.start()
+        self._write_post_config()
+        self._progress("le poste se prépare")
+        cached_clips = cache_directory() / "clips"
+        _bring_clips(cached_clips, self.post_settings.clips_dir)
+        await self.post_commands.init()
+        self.broker = Broker(
+            self.children,
+            self.place.make("broker"),
+            Authority.load(self.post_settings.authority_dir),
+            self.plan.broker,
+            port=self._ports[0],
+        )
+        await self.broker.start()
+        await self.start_post()
+        self._progress("les commerces s'équipent")
+        self.shops = [Shop(self, number) for number in range(1, self.plan.shops + 1)]
+        await together(*(shop.start() for shop in self.shops))
+        _bring_clips(self.post_settings.clips_dir, cached_clips)
+        self._progress("la ville est prête")
+
+    async def close(self) -> None:
+        """End every process and remove every file."""
+        for shop in self.shops:
+            await shop.close()
+        await self.children.close()
+        await self._channel_server.close()
+        await self.air.close()
+        if self._store is not None:
+            self._store.close()
+        self.stamps.close()
+        self.place.leave()
+
+    async def start_post(self) -> None:
+        """Start the post's daemon, for the first time or again."""
+        command = vigibip_command("post", "run", "--config", str(self._post_config))
+        self.post = await self.children.start("post", command)
+
+    async def kill_post(self) -> None:
+        if self.post is not None:
+            await self.post.kill()
+
+    def press(self, shop: int, bip: int = 1) -> Press:
+        """Push the button of a bip; shops and bips count from 1."""
+        return self.shops[shop - 1].bips[bip - 1].press()
+
+    async def next_code(self) -> str:
+        """Return an officer's next one-time code, from a new card when the last is used up."""
+        if not self._codes:
+            self._codes = await self.post_commands.card()
+        return self._codes.pop(0)
+
+    def log_tails(self) -> list[str]:
+        """Return the last lines of each program's log, for whoever must find out what failed."""
+        logs = sorted((self.place.root / "logs").glob("*.log"))
+        return [f"--- {path.stem}\n{tail(path)}" for path in logs if path.stat().st_size]
+
+    def _write_post_config(self) -> None:
+        broker_port, enrolment_port, console_port = self._ports
+        write_toml(
+            self._post_config,
+            {
+                "data_dir": str(self._post_data),
+                "broker": {"host": "127.0.0.1", "port": broker_port},
+                "enrolment": {"host": "127.0.0.1", "port": enrolment_port},
+                "console": {"host": "127.0.0.1", "port": console_port},
+                "relay": self.plan.relay,
+                "radio": {
+                    "voice": {
+                        "audio_out": f"unix:{self._channel_path}",
+                        "ptt_lead_ms": self.plan.ptt_lead_ms,
+                    }
+                },
+            },
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
+            "PYTHONPATH": str(_HUB),
+            TRACE_VARIABLE: str(self._trace_path),
+            # No pin of a Raspberry Pi here: gpiozero's own stand-in for them.
+            "GPIOZERO_PIN_FACTORY": "mock",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+
+def _bring_clips(source: Path, target: Path) -> None:
+    """Copy the spoken numbers and phrases: they are alike in every town, and slow to render.
+
+    Each carries a fingerprint of its words and voice, so a stale one is made anew. No shop's.
+    """
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for clip in source.glob("common-*.wav"):
+        if not (target / clip.name).exists():
+            half = target / f".{clip.name}.{os.getpid()}"
+            shutil.copyfile(clip, half)
+            half.replace(target / clip.name)
