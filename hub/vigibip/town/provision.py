@@ -9,7 +9,7 @@ from pathlib import Path
 from vigibip.box.config import BoxSettings
 from vigibip.town.children import Children, vigibip_command
 from vigibip.town.errors import TownError
-from vigibip.town.shop import ShopPlan
+from vigibip.town.plans import ShopPlan
 
 TomlTable = dict[str, "str | int | float | bool | TomlTable"]
 _INIT_DEADLINE_S = 120.0

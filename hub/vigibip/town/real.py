@@ -26,8 +26,9 @@ from vigibip.town.children import Child, Children, tail, vigibip_command
 from vigibip.town.errors import TownError
 from vigibip.town.network import NetworkLink
 from vigibip.town.places import Place, cache_directory, free_ports
+from vigibip.town.plans import BIPS_A_SHOP, RADIO_CHANNEL, ShopPlan, plan_of
 from vigibip.town.provision import BoxProvision, PostProvision, TomlTable, lead_through, write_toml
-from vigibip.town.shop import BIPS_A_SHOP, RADIO_CHANNEL, Bip, Press, Receiver, ShopPlan, plan_of
+from vigibip.town.shop import Bip, Press, Receiver
 from vigibip.town.stamps import Stamps
 from vigibip.town.together import together
 

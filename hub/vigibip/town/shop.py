@@ -15,47 +15,14 @@ from vigibip.alert.ids import AlertId
 from vigibip.town.air import Air, Antenna, Way
 from vigibip.town.device import Device, DeviceHooks, DeviceState, Feel, provision_bip
 from vigibip.town.errors import HopError
+from vigibip.town.plans import RADIO_CHANNEL
 from vigibip.town.stamps import Stamps
 from vigibip.town.timeline import PRESS, SENT, STAGES
 from vigibip.wire import frame
 
-BIPS_A_SHOP = 2
-RADIO_CHANNEL = 6
 _BOOT_DEADLINE_S = 20.0
 # A finger stays down about so long.
 _HOLD_S = 0.15
-
-
-@dataclass(frozen=True, slots=True)
-class ShopPlan:
-    """A shop as the post is told about it."""
-
-    name: str
-    spoken: str
-    address: str
-
-
-_STREETS = ("rue des Lilas", "place de la Halle", "rue du Pont-Vieux", "quai des Tanneurs")
-_TRADES = (
-    "Tabac de la Gare",
-    "Boulangerie des Tilleuls",
-    "Pharmacie du Pont",
-    "Bijouterie Aubrac",
-    "Librairie de la Halle",
-    "Épicerie du Quai",
-    "Fleurs de Marguerite",
-    "Café des Platanes",
-    "Optique du Marché",
-    "Pressing de l'Écluse",
-)
-
-
-def plan_of(number: int) -> ShopPlan:
-    """Return the plan of shop `number`, counted from 1; every number has another name."""
-    index = number - 1
-    trade = _TRADES[index % len(_TRADES)]
-    name = trade if index < len(_TRADES) else f"{trade} {index // len(_TRADES) + 1}"
-    return ShopPlan(name, name, f"{number} {_STREETS[index % len(_STREETS)]}")
 
 
 @dataclass(slots=True)

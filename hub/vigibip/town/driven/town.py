@@ -33,7 +33,7 @@ from vigibip.town.driven.bip import DrivenBip
 from vigibip.town.driven.radio import PaperRadio
 from vigibip.town.errors import TownError
 from vigibip.town.network import Cut, NetworkLink
-from vigibip.town.shop import BIPS_A_SHOP, RADIO_CHANNEL, ShopPlan, plan_of
+from vigibip.town.plans import BIPS_A_SHOP, RADIO_CHANNEL, ShopPlan, plan_of
 
 # Of the machine's own time: an exchange that takes longer hangs.
 _SETTLE_DEADLINE_S = 20.0
