@@ -102,9 +102,14 @@ class SimulatedChannel:
         self.transmissions: deque[Transmission] = deque(maxlen=_KEPT_TRANSMISSIONS)
 
     @property
-    def busy(self) -> bool:
+    def on_air(self) -> bool:
         """Whether the post transmits now."""
         return self._on_air is not None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a recording is being written: what ends without the clock's time passing."""
+        return bool(self._saving)
 
     def port(self) -> ChannelPort:
         """A post's audio port on this channel, within this process."""

@@ -167,8 +167,8 @@ class DtmfDecoder:
         column = max(range(4, 8), key=powers.__getitem__)
         if not self._leads(powers, row, range(4)) or not self._leads(powers, column, range(4, 8)):
             return ""
-        row_power = self._corrected(row, powers[row], slots)
-        column_power = self._corrected(column, powers[column], slots)
+        row_power = self._own_power(row, slots)
+        column_power = self._own_power(column, slots)
         if row_power is None or column_power is None:
             return ""
         limits = self._criteria
@@ -197,8 +197,8 @@ class DtmfDecoder:
         lead = 10 ** (self._criteria.min_group_lead_db / 10)
         return all(powers[best] >= lead * powers[other] for other in group if other != best)
 
-    def _corrected(self, index: int, power: float, slots: Sequence[_Slot | None]) -> float | None:
-        """The tone's power, freed of the loss by its frequency's error; None if that is too big.
+    def _own_power(self, index: int, slots: Sequence[_Slot | None]) -> float | None:
+        """The tone's power at the frequency that it really has; None if that is too far off.
 
         The error shows in how far the phase turns from slot to slot beyond what the nominal
         frequency turns: unambiguous within 62 Hz either way.
@@ -208,14 +208,17 @@ class DtmfDecoder:
             if before and after:
                 turned += after.filters[index] * before.filters[index].conjugate()
         turned *= self._filters[index].turn
-        if power == 0 or turned == 0:
+        if turned == 0:
             return None
         offset_hz = cmath.phase(turned) / (2 * math.pi * SLOT_S)
         if abs(offset_hz) > self._criteria.max_offset * _TONES_HZ[index]:
             return None
-        angle = math.pi * offset_hz * _WINDOW_S
-        loss = (math.sin(angle) / angle) ** 2 if angle else 1.0
-        return power / loss
+        own = _Filter(_TONES_HZ[index] + offset_hz, self._rate_hz, self._slot_samples)
+        return self._through(own, slots) or None
+
+    def _through(self, one: _Filter, slots: Sequence[_Slot | None]) -> float:
+        parts = [one.run(slot.samples) if slot else 0j for slot in slots]
+        return self._joined(one.turn, parts)
 
     def _has_harmonics(
         self,
@@ -229,12 +232,9 @@ class DtmfDecoder:
         checks = [(column, column_power)]
         if abs(2 * _TONES_HZ[row] - _TONES_HZ[column]) > _HARMONIC_CLEARANCE_HZ:
             checks.append((row, row_power))
-        for index, power in checks:
-            one = self._harmonics[index]
-            parts = [one.run(slot.samples) if slot else 0j for slot in slots]
-            if self._joined(one.turn, parts) > limit * power:
-                return True
-        return False
+        return any(
+            self._through(self._harmonics[index], slots) > limit * power for index, power in checks
+        )
 
     def _follow(self, key: str) -> list[HeardDigit]:
         """Join looks into digits."""
