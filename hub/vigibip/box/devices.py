@@ -97,7 +97,7 @@ class Device:
 
     def open(self, sealed: bytes) -> tuple[int, int, bytes]:
         """Return (kind, counter, payload). Raises wire.frame's FrameError."""
-        kind, _, counter, payload = frame.open_frame(self.encrypt_block, sealed)
+        kind, _, counter, payload = frame.open_frame(self.encrypt_block, sealed, frame.FROM_BIP)
         return int(kind), int(counter), bytes(payload)
 
 
