@@ -6,6 +6,7 @@ the directory that it is made in.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
         finally:
             os.close(directory)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise StorageError(f"{path}: {error.strerror or error}") from error
 
 
