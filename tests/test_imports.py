@@ -107,7 +107,9 @@ HUB_FILES = [path for path in python_files(HUB) if path.parent != HUB]
 @pytest.mark.parametrize("path", HUB_FILES, ids=lambda path: str(path.relative_to(HUB)))
 def test_a_room_imports_only_what_it_may(path: Path) -> None:
     if path.is_relative_to(HUB / "town" / "shims"):
-        assert firmware_mistakes({p.stem for p in path.parent.glob("*")}, path.read_text()) == []
+        # The stand-ins start the device's own program, in the interpreter of the unix port.
+        own_names = {p.stem for p in path.parent.iterdir()} | {"boot", "main", "uselect"}
+        assert firmware_mistakes(own_names, path.read_text()) == []
     else:
         assert room_mistakes(room_of(path), path.read_text()) == []
 
@@ -118,7 +120,7 @@ FIRMWARE_FILES = [path for path in python_files(FIRMWARE) if path.name != "manif
 
 @pytest.mark.parametrize("path", FIRMWARE_FILES, ids=lambda path: str(path.relative_to(FIRMWARE)))
 def test_the_firmware_imports_only_what_a_bip_has(path: Path) -> None:
-    own_names = {p.stem for p in path.parent.iterdir()} | {"boards"}
+    own_names = {p.stem for p in path.parent.iterdir()} | {"board"}
     assert firmware_mistakes(own_names, path.read_text()) == []
 
 
