@@ -1,11 +1,16 @@
 """hardware/pins.toml agrees with the chips, with the firmware and with the hub's defaults."""
 
+import ast
 import tomllib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
+
+from vigibip.box.config import BoxSettings
+from vigibip.post.config import PostSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 PINS: dict[str, Any] = tomllib.loads((ROOT / "hardware" / "pins.toml").read_text())
@@ -79,3 +84,56 @@ def test_a_wrong_pin_is_seen(pin: dict[str, Any], told: str) -> None:
 def test_a_pin_taken_twice_is_seen() -> None:
     pins = {"a": {"gpio": 7, "role": "output"}, "b": {"gpio": 7, "role": "input"}}
     assert mistakes(pins, "esp32-c3") == ["GPIO 7 is taken 2 times"]
+
+
+# ---- what is written elsewhere
+
+
+def constants(path: Path) -> dict[str, int]:
+    """Return what a board's file says; it is read, never run: some boards' chips are not here."""
+    tree = ast.parse(path.read_text())
+    return {
+        target.id: ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+
+
+def board_file(board: str) -> Path:
+    return ROOT / "firmware" / "boards" / f"{board.replace('-', '_')}.py"
+
+
+@pytest.mark.parametrize("board", PINS["bip"])
+def test_the_firmware_uses_these_pins(board: str) -> None:
+    listed = {name.upper(): pin["gpio"] for name, pin in PINS["bip"][board].items()}
+    assert constants(board_file(board)) == listed
+
+
+def test_every_board_of_the_firmware_is_listed() -> None:
+    boards = set((ROOT / "firmware" / "boards").glob("*.py"))
+    assert boards == {board_file(board) for board in PINS["bip"]}
+
+
+def gpio_defaults(model: type[BaseModel]) -> dict[str, int]:
+    """Return the default of every field named `…_gpio`, in `model` and the models within."""
+    found: dict[str, int] = {}
+    for name, field in model.model_fields.items():
+        if name.endswith("_gpio"):
+            found[name.removesuffix("_gpio")] = field.default
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                found |= gpio_defaults(part)
+    return found
+
+
+@pytest.mark.parametrize(("unit", "model"), [("box", BoxSettings), ("post", PostSettings)])
+def test_the_defaults_are_these_pins(unit: str, model: type[BaseModel]) -> None:
+    """Both ways: a default that is not listed, and a pin said to be built that nothing uses."""
+    built = {
+        name: pin["gpio"]
+        for name, pin in PINS[unit]["raspberry-pi"].items()
+        if pin.get("built", True)
+    }
+    assert gpio_defaults(model) == built
