@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.box.driven import DrivenBox
 from tests.box.peers import Bip, Post, PtyReceiver, enrolment_for
 from vigibip.base.clock import SystemClock
 from vigibip.box.config import BoxSettings
@@ -80,3 +81,13 @@ def post(broker: Broker, authority: Authority) -> Iterator[Post]:
         post.connected()
         post.subscribe("vigibip/1/+/up/+")
         yield post
+
+
+@pytest.fixture
+async def box(settings: BoxSettings, bip: Bip) -> AsyncIterator[DrivenBox]:
+    """A box in driven time that knows `bip`, its carrier up."""
+    box = DrivenBox(settings)
+    box.carrier.up = True
+    await box.start()
+    yield box
+    await box.daemon.stop()

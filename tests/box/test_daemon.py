@@ -19,7 +19,7 @@ pytestmark = pytest.mark.requires_program("mosquitto")
 
 
 @pytest.fixture
-async def box(
+async def real_box(
     enrolled: BoxSettings, bip: Bip, receiver: PtyReceiver, post: Post
 ) -> AsyncIterator[BoxDaemon]:
     daemon = BoxDaemon(enrolled, clock=SystemClock(), chance=random.Random(1))
@@ -29,7 +29,7 @@ async def box(
 
 
 async def test_a_press_is_heard_delivered_and_answered(
-    box: BoxDaemon, bip: Bip, receiver: PtyReceiver, post: Post
+    real_box: BoxDaemon, bip: Bip, receiver: PtyReceiver, post: Post
 ) -> None:
     # Here the disk is slower than the post: "delivered" would overtake "heard".
     post.receipts = False
@@ -44,7 +44,7 @@ async def test_a_press_is_heard_delivered_and_answered(
     assert (alert.battery_mv, alert.rssi_dbm) == (3900, -61)
 
     post.tell(topics.RECEIPT, Receipt(alert=bip.alert_id(1), verdict="accepted"))
-    await until(lambda: not box.busy, "the receipt taken")
+    await until(lambda: not real_box.busy, "the receipt taken")
     receiver.hear(bip.mac, bip.poll(1))
     await until(lambda: receiver.states(bip)[-1] == frame.STATE_DELIVERED, "delivered")
 

@@ -17,7 +17,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
 from vigibip.box.devices import Devices
-from vigibip.box.faults import Faults
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.store import AlertRecord, Contents, Store
 from vigibip.box.store.records import REMEMBERED_MAX
 from vigibip.box.timers import Timers
@@ -281,7 +281,7 @@ class AlertBook:
         for alert, revision in revisions:
             self._written(alert, revision)
         if not self._unsaved:
-            self._faults.clear("storage")
+            self._faults.clear(FaultCode.STORAGE)
             self._retry_pause_s = _RETRY_FIRST_S
         return True
 
@@ -300,7 +300,7 @@ class AlertBook:
             self.stored(alert)
 
     def _refused(self, alerts: list[BoxAlert], error: StorageError) -> None:
-        self._faults.set("storage", f"alerts cannot be kept: {error}")
+        self._faults.begin(FaultCode.STORAGE, f"alerts cannot be kept: {error}")
         for alert in alerts:
             self._unsaved[alert.alert_id] = alert
         if not self._retry_set:
@@ -319,4 +319,4 @@ class AlertBook:
             del self._alerts[alert.alert_id]
 
     def _disk_is_slow(self) -> None:
-        self._faults.set("storage", "the disk does not answer")
+        self._faults.begin(FaultCode.STORAGE, "the disk does not answer")

@@ -41,6 +41,11 @@ class Carrier(Protocol):
         ...
 
     @property
+    def in_flight(self) -> int:
+        """Alerts handed over on this connection whose receipt has not come."""
+        ...
+
+    @property
     def busy(self) -> bool:
         """True while something is under way that ends without time passing."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +21,8 @@ from vigibip.box.control import ControlServer
 from vigibip.box.data_carrier import DataCarrier
 from vigibip.box.devices import Devices
 from vigibip.box.enrolment import load_enrolment
-from vigibip.box.faults import Faults
+from vigibip.box.fault_words import WORDS
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.intake import Intake
 from vigibip.box.link import ReceiverLink
 from vigibip.box.outbox import Outbox
@@ -39,7 +41,11 @@ _KEEP_TIME_EVERY_S = 3600.0
 
 
 class BoxDaemon:
-    """One box. `link` None: the serial receiver. Raises ConfigurationError when not enrolled."""
+    """One box.
+
+    `link` None: the receiver on its serial line. `carriers` None: those of the enrolment; raises
+    what `load_enrolment` raises.
+    """
 
     def __init__(
         self,
@@ -47,6 +53,7 @@ class BoxDaemon:
         *,
         clock: Clock,
         link: ReceiverLink | None = None,
+        carriers: Sequence[Carrier] | None = None,
         trace: Trace | None = None,
         chance: random.Random | None = None,
     ) -> None:
@@ -68,21 +75,22 @@ class BoxDaemon:
             faults=self._faults,
             chance=chance,
         )
-        enrolment = load_enrolment(settings.enrolment_path)
-        self._box_id = enrolment.box_id
-        # The first post is the box's own; the others have their turn with the plan's steps.
-        carriers: list[Carrier] = [
-            DataCarrier(
-                box_id=self._box_id,
-                post=enrolment.posts[0],
-                settings=settings.data,
-                clock=clock,
-                trust=self._trust,
-                timers=self._timers,
-                faults=self._faults,
-                chance=chance,
-            )
-        ]
+        if carriers is None:
+            enrolment = load_enrolment(settings.enrolment_path)
+            # The first post is the box's own; the others have their turn with the plan's steps.
+            post = enrolment.posts[0]
+            carriers = [
+                DataCarrier(
+                    box_id=enrolment.box_id,
+                    post=post,
+                    settings=settings.data,
+                    clock=clock,
+                    trust=self._trust,
+                    timers=self._timers,
+                    faults=self._faults,
+                    chance=chance,
+                )
+            ]
         self._carriers = carriers
         self._book = AlertBook(
             store=self._store,
@@ -134,15 +142,13 @@ class BoxDaemon:
             bool(self._passing)
             or self._book.saving
             or self._replier.busy
-            or self._outbox.busy
             or any(carrier.busy for carrier in self._carriers)
         )
 
     async def start(self) -> None:
         """Begin. Raises StorageError when the store cannot be opened."""
         self._started_s = self._clock.monotonic_s()
-        self._store.start()
-        contents = await self._store.read()
+        contents = await self._store.start()
         self._trust.raise_floor(contents.last_utc)
         self._devices.update(contents.devices, contents.tags)
         self._book.load(contents)
@@ -171,7 +177,7 @@ class BoxDaemon:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await asyncio.to_thread(self._store.close)
+        await self._store.close()
 
     def _stored(self, alert: BoxAlert) -> None:
         self._outbox.stored(alert)
@@ -184,7 +190,6 @@ class BoxDaemon:
         now_s = self._clock.monotonic_s()
         return {
             "running": True,
-            "box_id": self._box_id,
             "software": vigibip.__version__,
             "uptime_s": int(now_s - self._started_s),
             "clock_sure": self._trust.sure,
@@ -202,7 +207,13 @@ class BoxDaemon:
                 for device in self._devices
             ],
             "faults": [
-                {"code": fault.code, "since": fault.since_utc.isoformat(), "text": fault.text}
+                {
+                    "code": str(fault),
+                    "since": fault.since_utc.isoformat(timespec="seconds"),
+                    "what": WORDS[fault.code].what,
+                    "todo": WORDS[fault.code].todo,
+                    "detail": fault.detail,
+                }
                 for fault in self._faults.standing()
             ],
             "frames": dict(self._intake.counts),
@@ -215,7 +226,7 @@ class BoxDaemon:
             software=vigibip.__version__,
             uptime_s=int(self._clock.monotonic_s() - self._started_s),
             queued=len(self._outbox),
-            faults=[fault.code[:80] for fault in self._faults.standing()],
+            faults=[str(fault) for fault in self._faults.standing()],
         )
         for carrier in self._carriers:
             carrier.tell_status(status)
@@ -243,8 +254,9 @@ class BoxDaemon:
         try:
             records = await self._store.devices_if_changed()
         except StorageError as error:
-            self._faults.set("storage", f"devices cannot be read: {error}")
+            self._faults.begin(FaultCode.STORAGE, str(error), "devices")
             return
+        self._faults.clear(FaultCode.STORAGE, "devices")
         if records is not None:
             self._devices.update(records, {})
             self._replier.reserve(self._devices)
@@ -253,7 +265,7 @@ class BoxDaemon:
         await self._look_for_devices()
         return {"devices": len(self._devices)}
 
-    def _pass(self, work: Any) -> None:
+    def _pass(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._passing.add(task)
         task.add_done_callback(self._passing.discard)

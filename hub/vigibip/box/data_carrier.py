@@ -25,7 +25,7 @@ from vigibip.base.errors import StorageError
 from vigibip.box.carrier import CarrierEvents
 from vigibip.box.config import DataSettings
 from vigibip.box.enrolment import EnrolledPost
-from vigibip.box.faults import Faults
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.mqtt import MqttSession
 from vigibip.box.timers import Timer, Timers
 from vigibip.box.trust import ClockTrust
@@ -70,6 +70,8 @@ class DataCarrier:
         self._ticking: Timer | None = None
         self._unacknowledged: dict[int, float] = {}
         """Message id: when it was published. In that order."""
+        self._awaiting: set[str] = set()
+        """Ids of alerts published on this connection, until their receipt."""
         self.counts: Counter[str] = Counter()
         """Messages by what became of them, and connections."""
 
@@ -78,9 +80,14 @@ class DataCarrier:
         return self._up
 
     @property
+    def in_flight(self) -> int:
+        return len(self._awaiting)
+
+    @property
     def busy(self) -> bool:
+        # The two sets are empty while there is no connection.
         connecting = self._session is not None and not self._up
-        return connecting or (self._up and bool(self._unacknowledged))
+        return connecting or bool(self._unacknowledged or self._awaiting)
 
     def start(self, events: CarrierEvents) -> None:
         self._events = events
@@ -90,7 +97,10 @@ class DataCarrier:
         if not self._up:
             self._hurry()
             return False
-        return self._publish(topics.ALERT, alert)
+        if not self._publish(topics.ALERT, alert):
+            return False
+        self._awaiting.add(alert.alert)
+        return True
 
     def acknowledge(self, sequence: int) -> None:
         self._publish(topics.ANSWER_ACK, AnswerAck(sequence=sequence))
@@ -127,11 +137,9 @@ class DataCarrier:
         self._attempted_s = self._clock.monotonic_s()
         sure = self._trust.sure
         if sure:
-            self._faults.clear("clock-unsure")
+            self._faults.clear(FaultCode.CLOCK_UNSURE)
         else:
-            self._faults.set(
-                "clock-unsure", "the clock is behind: certificate dates are not looked at"
-            )
+            self._faults.begin(FaultCode.CLOCK_UNSURE, "certificate dates are not looked at")
         self.counts["connection_attempts"] += 1
         try:
             tls = self._post.tls_context(check_time=sure)
@@ -162,7 +170,7 @@ class DataCarrier:
         self._up = True
         self._failures = 0
         self._unacknowledged.clear()
-        self._faults.clear("data")
+        self._faults.clear(FaultCode.DATA)
         self._ticking = self._timers.call_in(self._tick_s, self._tick)
         if self._events is not None:
             self._events.carrier_up(self)
@@ -171,11 +179,12 @@ class DataCarrier:
         was_up, self._up = self._up, False
         self._session = None
         self._unacknowledged.clear()
+        self._awaiting.clear()
         if self._ticking is not None:
             self._ticking.cancel()
         if self._closed:
             return
-        self._faults.set("data", f"no connection to the post: {reason}")
+        self._faults.begin(FaultCode.DATA, reason)
         if was_up and self._events is not None:
             self._events.carrier_down(self)
         pause_s = min(
@@ -218,6 +227,7 @@ class DataCarrier:
             if topic == topics.down(self._box_id, topics.RECEIPT):
                 receipt = open_message(self._post.down_key, payload, Receipt)
                 self.counts["receipts"] += 1
+                self._awaiting.discard(receipt.alert)
                 self._events.received_receipt(self, receipt)
             elif topic == topics.down(self._box_id, topics.ANSWER):
                 answer = open_message(self._post.down_key, payload, Answer)
@@ -227,7 +237,7 @@ class DataCarrier:
                 self.counts["unknown_topic"] += 1
         except BadMacError:
             self.counts["forged"] += 1
-            self._faults.tell("forged-message", "a message came that the post did not write")
+            self._faults.tell(FaultCode.FORGED_MESSAGE, "its authentication failed")
         except BadMessageError as error:
             self.counts["wrong_schema"] += 1
-            self._faults.tell("post-message", f"the post wrote what this box cannot read: {error}")
+            self._faults.tell(FaultCode.POST_MESSAGE, str(error))

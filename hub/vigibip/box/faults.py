@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from vigibip.base.clock import Clock
 
@@ -17,59 +18,83 @@ FAULTS_MAX = 32
 EVENT_LASTS_S = 24 * 3600.0
 
 
+class FaultCode(StrEnum):
+    """Every fault that a box tells; the words for people are in `fault_words`."""
+
+    RECEIVER = "receiver"
+    STORAGE = "storage"
+    DATA = "data"
+    CLOCK_UNSURE = "clock-unsure"
+    REFUSED = "refused"
+    LATE_PRESS = "late-press"
+    COUNTER_REUSED = "counter-reused"
+    BIP_FIRMWARE = "bip-firmware"
+    FRAME_VERSION = "frame-version"
+    FORGED_MESSAGE = "forged-message"
+    POST_MESSAGE = "post-message"
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong. `code` is stable and for machines, `text` for people."""
+    """One thing that is wrong."""
 
-    code: str
+    code: FaultCode
+    subject: str
+    """The id of the device or alert that it is about; empty: the box itself."""
     since_utc: datetime
-    text: str
+    detail: str
+    """For a technician; not translated, may quote an operating system's words."""
     until_s: float | None
     """Monotonic time at which it is forgotten; None: only once it is cleared."""
+
+    def __str__(self) -> str:
+        return f"{self.code}:{self.subject}" if self.subject else self.code.value
 
 
 class Faults:
     """The faults that stand. Raising one that stands keeps its beginning."""
 
-    def __init__(self, clock: Clock, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._faults: dict[str, Fault] = {}
-        self.changed = changed
+        self._faults: dict[tuple[FaultCode, str], Fault] = {}
+        self.changed: Callable[[], None] = lambda: None
         """Called when a fault begins or ends, never while one merely stands."""
 
-    def set(self, code: str, text: str) -> None:
+    def begin(self, code: FaultCode, detail: str, subject: str = "") -> None:
         """A condition began, or still stands; it ends by `clear`."""
-        self._put(code, text, None)
+        self._put(code, subject, detail, None)
 
-    def tell(self, code: str, text: str) -> None:
+    def tell(self, code: FaultCode, detail: str, subject: str = "") -> None:
         """Something happened that a person must know of; it is told for a day."""
-        self._put(code, text, self._clock.monotonic_s() + EVENT_LASTS_S)
+        self._put(code, subject, detail, self._clock.monotonic_s() + EVENT_LASTS_S)
 
-    def clear(self, code: str) -> None:
+    def clear(self, code: FaultCode, subject: str = "") -> None:
         """The condition is over; nothing happens when it did not stand."""
-        if self._faults.pop(code, None) is not None:
-            _log.info("fault over: %s", code)
+        fault = self._faults.pop((code, subject), None)
+        if fault is not None:
+            _log.info("fault over: %s", fault)
             self.changed()
 
     def standing(self) -> list[Fault]:
         """Return the faults that stand, oldest first."""
         now_s = self._clock.monotonic_s()
-        for code, fault in list(self._faults.items()):
+        for key, fault in list(self._faults.items()):
             if fault.until_s is not None and fault.until_s <= now_s:
-                del self._faults[code]
+                del self._faults[key]
         return sorted(self._faults.values(), key=lambda fault: fault.since_utc)
 
-    def __contains__(self, code: str) -> bool:
-        return code in self._faults
+    def codes(self) -> set[FaultCode]:
+        """Return the codes of the faults that stand."""
+        return {fault.code for fault in self.standing()}
 
-    def _put(self, code: str, text: str, until_s: float | None) -> None:
-        standing = self._faults.get(code)
-        if standing is None:
-            if len(self._faults) >= FAULTS_MAX and len(self.standing()) >= FAULTS_MAX:
-                _log.error("fault not kept, too many stand: %s: %s", code, text)
-                return
-            _log.warning("fault: %s: %s", code, text)
+    def _put(self, code: FaultCode, subject: str, detail: str, until_s: float | None) -> None:
+        standing = self._faults.get((code, subject))
+        if standing is None and len(self.standing()) >= FAULTS_MAX:
+            _log.error("fault not kept, too many stand: %s %s: %s", code, subject, detail)
+            return
         since_utc = self._clock.utc() if standing is None else standing.since_utc
-        self._faults[code] = Fault(code, since_utc, text, until_s)
+        fault = Fault(code, subject, since_utc, detail, until_s)
+        self._faults[code, subject] = fault
         if standing is None:
+            _log.warning("fault: %s: %s", fault, detail)
             self.changed()

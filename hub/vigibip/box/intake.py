@@ -15,7 +15,7 @@ from vigibip.alert.life import WIRE_STATE
 from vigibip.base.clock import Clock
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.devices import Device, Devices, LastStatus
-from vigibip.box.faults import Faults
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.replies import Replier
 from vigibip.wire import frame, window
 
@@ -63,7 +63,7 @@ class Intake:
             _, _, payload = device.open(sealed)
         except frame.VersionRefused:
             self.counts["version"] += 1
-            self._faults.tell("frame-version", "a bip speaks a version that this box does not")
+            self._faults.tell(FaultCode.FRAME_VERSION, f"version {sealed[0]}")
             return
         except frame.LengthRefused:
             self.counts["length"] += 1
@@ -78,10 +78,7 @@ class Intake:
         verdict = device.judge(counter)
         if verdict == window.SEEN and device.tag_of(counter) not in (None, tag):
             self.counts["counter_reused"] += 1
-            self._faults.tell(
-                f"counter-reused:{device_id:08x}",
-                "a bip used a counter twice: provision it anew, with a new key",
-            )
+            self._faults.tell(FaultCode.COUNTER_REUSED, f"counter {counter}", f"{device_id:08x}")
             return
         if kind == frame.PRESS:
             self._press(device, rssi_dbm, mac, counter, tag, verdict, payload)
@@ -106,7 +103,9 @@ class Intake:
         press, age_s, battery_mv, _, _, _, _ = frame.unpack_press(payload)
         if not 0 < press <= counter:
             # The seal is the bip's own, so its firmware is wrong; a person pressed all the same.
-            self._faults.tell(f"bip-firmware:{device.device_id:08x}", "a press names no press")
+            self._faults.tell(
+                FaultCode.BIP_FIRMWARE, "a press names no press", f"{device.device_id:08x}"
+            )
             press = counter
         alert = self._book.get(AlertId(device.device_id, press))
         if verdict != window.OUTSIDE and device.tag_of(counter) is None:
@@ -118,10 +117,7 @@ class Intake:
             return
         late = verdict != window.NEW
         if late:
-            self._faults.tell(
-                f"late-press:{device.device_id:08x}",
-                "a press came from before the box's memory; the post decides",
-            )
+            self._faults.tell(FaultCode.LATE_PRESS, f"press {press}", f"{device.device_id:08x}")
         self.counts["press_late" if late else "press"] += 1
         alert = self._book.open(
             AlertId(device.device_id, press),

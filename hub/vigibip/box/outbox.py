@@ -20,7 +20,7 @@ from vigibip.base.trace import Trace
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.carrier import Carrier
 from vigibip.box.config import PlanSettings, QueueSettings
-from vigibip.box.faults import Faults
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.timers import Timers
 
 _log = logging.getLogger(__name__)
@@ -77,13 +77,6 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    @property
-    def busy(self) -> bool:
-        """True while a receipt is awaited over a carrier that is up."""
-        return any(carrier.up for carrier in self._carriers) and any(
-            entry.flying for entry in self._entries.values()
-        )
 
     def restore(self) -> None:
         """Take in what the book has from before the start."""
@@ -143,14 +136,15 @@ class Outbox:
         alert.receipt_utc = self._clock.utc()
         alert.revision += 1
         self._book.apply(alert, AlertEvent.RECEIPT if accepted else AlertEvent.REFUSED)
-        fault = f"refused:{alert.alert_id}"
         if accepted:
-            self._faults.clear(fault)
+            self._faults.clear(FaultCode.REFUSED, str(alert.alert_id))
             if alert.delivered_s is None:
                 alert.delivered_s = self._clock.monotonic_s()
             self._watch(alert)
         else:
-            self._faults.set(fault, f"the post refused an alert: {receipt.reason or 'no reason'}")
+            self._faults.begin(
+                FaultCode.REFUSED, receipt.reason or "no reason", str(alert.alert_id)
+            )
         self._book.save([alert])
         self._leave(alert.alert_id)
 

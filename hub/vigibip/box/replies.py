@@ -11,7 +11,7 @@ from vigibip.alert.life import WIRE_STATE
 from vigibip.base.errors import StorageError
 from vigibip.box.alerts import BoxAlert
 from vigibip.box.devices import Device
-from vigibip.box.faults import Faults
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.link import ReceiverLink
 from vigibip.box.store import Store
 from vigibip.wire import frame
@@ -72,8 +72,9 @@ class Replier:
             await self._store.reserve_down([(device.device_id, end) for device, end in wanted])
         except StorageError as error:
             # The next reply asks again; until then what is left of the block is used.
-            self._faults.set("storage", f"counters cannot be reserved: {error}")
+            self._faults.begin(FaultCode.STORAGE, str(error), "counters")
         else:
+            self._faults.clear(FaultCode.STORAGE, "counters")
             for device, end in wanted:
                 device.down_reserved(end)
         finally:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import serial
 
 from vigibip.base.clock import Clock
-from vigibip.box.faults import Faults
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.link import OnFrame
 from vigibip.box.timers import Timer, Timers
 from vigibip.wire import serial as line
@@ -105,7 +105,8 @@ class SerialLink:
             # exclusive: two processes on one line would each read half of it.
             opened = serial.Serial(self._port, self._baud, timeout=0, exclusive=True)
         except (OSError, ValueError) as error:
-            self._lost(f"{self._port}: {getattr(error, 'strerror', None) or error}")
+            number = getattr(error, "errno", None)
+            self._lost(f"{self._port}: {os.strerror(number) if number else error}")
             return
         os.set_blocking(opened.fileno(), False)
         self._serial = opened
@@ -123,7 +124,7 @@ class SerialLink:
         self._release()
         if self._closed:
             return
-        self._faults.set("receiver", f"no receiver: {reason}")
+        self._faults.begin(FaultCode.RECEIVER, f"no receiver: {reason}")
         pause_s = min(_REOPEN_MAX_S, _REOPEN_FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self._reopening = self._timers.call_in(pause_s * self._chance.uniform(0.5, 1.0), self._open)
@@ -147,7 +148,7 @@ class SerialLink:
         if silent_s < _DEAF_AFTER_S:
             self._deaf = self._timers.call_in(_DEAF_AFTER_S - silent_s, self._is_deaf)
             return
-        self._faults.set("receiver", "the receiver is connected, but says nothing")
+        self._faults.begin(FaultCode.RECEIVER, "connected, but says nothing")
         self._deaf = self._timers.call_in(_DEAF_AFTER_S, self._is_deaf)
 
     def _readable(self) -> None:
@@ -197,7 +198,7 @@ class SerialLink:
         # Only a message that makes sense says that this is a receiver, and that it is well.
         self._failures = 0
         self._heard_s = self._clock.monotonic_s()
-        self._faults.clear("receiver")
+        self._faults.clear(FaultCode.RECEIVER)
 
     def _send(self, kind: int, body: bytes) -> None:
         data = line.encode_message(kind, body)

@@ -41,6 +41,30 @@ def check(config: Config = DEFAULT_CONFIG) -> None:
 
 
 @app.command()
+def enrol(
+    token: Annotated[
+        str, typer.Argument(help="Le jeton donné par le poste ; « - » : lu sur l'entrée standard.")
+    ],
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Enrôler ce boîtier avec le jeton à usage unique que le poste a donné."""
+    settings = _settings(config)
+    from vigibip.alert.enrolment_token import TEXT_MAX_LENGTH, EnrolmentToken
+    from vigibip.base.clock import SystemClock
+    from vigibip.box.enrolling import CLOCK_BEHIND_MAX_S, enrol
+
+    text = sys.stdin.readline(TEXT_MAX_LENGTH + 1) if token == "-" else token
+    done = enrol(EnrolmentToken.parse(text), settings.enrolment_path, SystemClock())
+    if abs(done.clock_behind_s) > CLOCK_BEHIND_MAX_S:
+        minutes = round(abs(done.clock_behind_s) / 60)
+        way = "retarde" if done.clock_behind_s > 0 else "avance"
+        print(f"attention : l'horloge de ce boîtier {way} de {minutes} min", file=sys.stderr)
+    box_id = done.enrolment.box_id
+    print(json.dumps({"box": box_id}) if as_json else f"ce boîtier est maintenant {box_id}")
+
+
+@app.command()
 def run(
     config: Config = DEFAULT_CONFIG,
     verbose: Annotated[bool, typer.Option("--verbose", help="Journal détaillé.")] = False,
@@ -111,7 +135,8 @@ def _in_words(told: dict[str, Any]) -> str:
         if device.get("battery_mv"):
             line += f" : {device['battery_mv']} mV, il y a {device['status_age_s']} s"
         lines.append(line)
-    lines += [
-        f"défaut {one['code']} depuis {one['since']} : {one['text']}" for one in told["faults"]
-    ]
+    for fault in told["faults"]:
+        lines.append(f"DÉFAUT {fault['code']} depuis {fault['since']} : {fault['what']}")
+        lines.append(f"  détail : {fault['detail']}")
+        lines.append(f"  à faire : {fault['todo']}")
     return "\n".join(lines)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
@@ -12,7 +16,7 @@ from typing import TypeVar
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
 from vigibip.box.store import records
-from vigibip.box.store.database import BoxDatabase
+from vigibip.box.store.database import BoxDatabase, NewerSchemaError
 from vigibip.box.store.records import (
     AlertRecord,
     Contents,
@@ -24,32 +28,53 @@ __all__ = [
     "AlertRecord",
     "Contents",
     "DeviceRecord",
+    "NewerSchemaError",
     "Store",
     "WindowRecord",
     "one_transaction",
     "records",
 ]
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
 class Store:
-    """What the daemon writes; each call returns once it is on the disk, or raises StorageError."""
+    """What the daemon writes; each call returns once it is on the disk, or raises StorageError.
+
+    A store that cannot be opened (a full disk, a file system gone read-only) is tried again by
+    each call; its contents can be read all the same, so that alerts still go.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._writer = Writer(BoxDatabase(path), name="box-store")
+        self._path = path
+        self._writer: Writer[sqlite3.Connection] | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
         self._data_version: int | None = None
 
-    def start(self) -> None:
-        """Open and migrate. Raises StorageError. Blocks for as long as the disk takes."""
-        self._writer.start()
+    async def start(self) -> Contents:
+        """Open, migrate, and return all that is kept.
 
-    def close(self) -> None:
-        """Finish what is queued. Blocks for as long as the disk takes."""
-        self._writer.close()
+        Raises NewerSchemaError, and StorageError when not even reading is possible. A store that
+        can be read but not written is no error here: the first write tells.
+        """
+        try:
+            return await self._run(records.read_contents)
+        except NewerSchemaError:
+            raise
+        except StorageError as error:
+            if not self._path.exists():
+                raise
+            _log.error("the store cannot be opened, reading a copy of it: %s", error)
+            return await asyncio.to_thread(self._read_copy)
 
-    async def read(self) -> Contents:
-        return await self._run(records.read_contents)
+    async def close(self) -> None:
+        """Finish what is queued."""
+        self._closed = True
+        if self._writer is not None:
+            await asyncio.to_thread(self._writer.close)
 
     async def write_alerts(
         self, alerts: Sequence[AlertRecord], windows: Sequence[WindowRecord], utc: datetime | None
@@ -88,10 +113,35 @@ class Store:
         return records.read_devices(connection) if changed else None
 
     async def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
+        writer = self._writer or await self._open()
         try:
-            return await self._writer.run(job)
+            return await writer.run(job)
         except sqlite3.Error as error:
             raise StorageError(f"the store refused: {error}") from error
+
+    async def _open(self) -> Writer[sqlite3.Connection]:
+        async with self._opening:
+            if self._closed:
+                raise StorageError("the store is closed")
+            if self._writer is None:
+                writer = Writer(BoxDatabase(self._path), name="box-store")
+                await asyncio.to_thread(writer.start)
+                self._writer = writer
+            return self._writer
+
+    def _read_copy(self) -> Contents:
+        memory = Path("/dev/shm")  # noqa: S108 - the directory made in it is the owner's alone
+        with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as directory:
+            copy = Path(directory) / self._path.name
+            try:
+                for suffix in ("", "-wal"):
+                    source = self._path.with_name(self._path.name + suffix)
+                    if source.exists():
+                        shutil.copyfile(source, copy.with_name(copy.name + suffix))
+                with closing(sqlite3.connect(copy)) as connection:
+                    return records.read_contents(connection)
+            except (OSError, sqlite3.Error) as error:
+                raise StorageError(f"{self._path}: cannot be read: {error}") from error
 
 
 @contextmanager

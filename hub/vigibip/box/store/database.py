@@ -15,6 +15,11 @@ from pathlib import Path
 
 from vigibip.base.errors import StorageError
 
+
+class NewerSchemaError(StorageError):
+    """A newer program wrote this store; going on would spoil what it keeps."""
+
+
 # Long enough for `vigibip box pair` in another process; its transaction is one insert.
 _BUSY_TIMEOUT_MS = 5_000
 
@@ -89,7 +94,7 @@ class BoxDatabase:
         known = known_migrations()
         done = applied_migration(connection)
         if done > known[-1][0]:
-            raise StorageError(
+            raise NewerSchemaError(
                 f"{self._path}: schema {done} is newer than this program's {known[-1][0]}: "
                 "install the version that wrote it"
             )

@@ -1,0 +1,60 @@
+"""What a fault means to a technician, in French, and what to do about it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from vigibip.box.faults import FaultCode
+
+
+class Words(NamedTuple):
+    what: str
+    todo: str
+
+
+WORDS: dict[FaultCode, Words] = {
+    FaultCode.RECEIVER: Words(
+        "le récepteur est absent ou ne dit rien",
+        "vérifier son câble USB et receiver_port ; le débrancher et le rebrancher ; le reflasher",
+    ),
+    FaultCode.STORAGE: Words(
+        "le disque refuse d'écrire : les alertes partent, mais aucun « entendu »",
+        "libérer la partition de données ; sinon remplacer la carte, qui est en fin de vie",
+    ),
+    FaultCode.DATA: Words(
+        "pas de liaison avec le poste par le réseau",
+        "vérifier la carte SIM ou le câble, puis le courtier du poste ; le détail dit la cause",
+    ),
+    FaultCode.CLOCK_UNSURE: Words(
+        "l'horloge est en retard : les dates des certificats ne sont pas vérifiées",
+        "vérifier la pile de l'horloge DS3231 et l'accès à un serveur NTP",
+    ),
+    FaultCode.REFUSED: Words(
+        "le poste a refusé une alerte : elle est mise de côté",
+        "appeler le poste : le bip ou le boîtier n'y est sans doute plus inscrit",
+    ),
+    FaultCode.LATE_PRESS: Words(
+        "un appui est arrivé d'avant la mémoire du boîtier ; le poste a tranché",
+        "si cela se répète, provisionner ce bip à neuf",
+    ),
+    FaultCode.COUNTER_REUSED: Words(
+        "un bip a utilisé deux fois le même compteur : ses trames sont refusées",
+        "provisionner ce bip à neuf, avec une nouvelle clé ; en cas de doute, le révoquer",
+    ),
+    FaultCode.BIP_FIRMWARE: Words(
+        "le logiciel d'un bip se trompe ; ses appuis passent quand même",
+        "reflasher ce bip",
+    ),
+    FaultCode.FRAME_VERSION: Words(
+        "un bip parle une version que ce boîtier ne connaît pas",
+        "mettre à jour le boîtier, ou reflasher ce bip",
+    ),
+    FaultCode.FORGED_MESSAGE: Words(
+        "un message que le poste n'a pas écrit est arrivé ; il a été rejeté",
+        "prévenir le poste : quelqu'un tient son courtier, ou le boîtier est à réenrôler",
+    ),
+    FaultCode.POST_MESSAGE: Words(
+        "le poste écrit ce que ce boîtier ne sait pas lire",
+        "mettre à jour le boîtier",
+    ),
+}
