@@ -1,0 +1,49 @@
+"""ESP-NOW for a bip: frames out to one address, frames in, on one channel."""
+
+import espnow
+import network
+
+# A reply takes 60 bytes of it; duplicates and a neighbour's frames must not push it out.
+_RX_BUFFER = 1024
+_RSSI_UNKNOWN = -128
+_FRAME_MAX = 250
+
+
+class Radio:
+    """The radio, on from construction to `stop`."""
+
+    def __init__(self, channel: int):
+        self._wlan = network.WLAN(network.STA_IF)
+        self._wlan.active(True)
+        self._wlan.config(channel=channel, pm=network.WLAN.PM_NONE)
+        self._now = espnow.ESPNow()
+        self._now.config(rxbuf=_RX_BUFFER)
+        self._now.active(True)
+        self._peers: list[bytes] = []
+        self.failed = 0  # transmissions that the radio did not take
+
+    def tune(self, channel: int) -> None:
+        self._wlan.config(channel=channel)
+
+    def send(self, data: bytes, address: bytes) -> None:
+        """Transmit once; whether it was heard, only a reply tells."""
+        try:
+            if address not in self._peers:
+                self._now.add_peer(address)
+                self._peers.append(address)
+            # Not waiting for the MAC's acknowledgement, which means nothing.
+            self._now.send(address, data, False)
+        except OSError:
+            self.failed += 1  # its buffers are full; the next transmission is near
+
+    def receive(self, timeout_ms: int):
+        """Return (address, frame, rssi_dbm) of the next frame, None when none came in time."""
+        address, data = self._now.recv(timeout_ms)
+        if address is None or data is None or len(data) > _FRAME_MAX:
+            return None
+        known = self._now.peers_table.get(address)
+        return address, data, known[0] if known else _RSSI_UNKNOWN
+
+    def stop(self) -> None:
+        self._now.active(False)
+        self._wlan.active(False)

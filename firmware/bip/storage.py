@@ -1,0 +1,180 @@
+"""What a bip remembers: settings, counter, open presses and the way to its receiver.
+
+NVS survives a power cut; RTC memory survives deep sleep and resets, and is written far more
+often. Whatever lies there is guarded by a version, a length and a CRC-32; what is torn or foreign
+counts as absent. What must not be lost lies in two NVS slots that are written in turn.
+
+The workshop and the simulated town provision a bip by writing what `provisioned` returns into
+the NVS namespace NAMESPACE. No hardware is touched here: nvs and rtc are handed in.
+"""
+
+import binascii
+import struct
+
+NAMESPACE = "vigibip"
+
+_VERSION = 1
+# Marks ours among whatever else a flash may hold.
+_MARK = 0x56
+_HEAD = ">BBH"
+_HEAD_LENGTH = 4
+_GUARD_LENGTH = 8
+_BLOB_MAX = 512
+
+_SETTINGS = ">I16sB6s"
+_SETTINGS_LENGTH = 27
+_LINK = ">B6s"
+_RTC_HEAD = ">BHb"
+_RTC_HEAD_LENGTH = 4
+_HELD = 1
+
+# Where counting begins when both slots of the counter are gone: numbers below it may have been
+# used. Chance keeps two such losses apart; the box sees the leap.
+_LOST_COUNTER = 0x80000000
+
+
+def guard(payload: bytes) -> bytes:
+    """Return `payload` with what tells later that it is whole and ours."""
+    head = struct.pack(_HEAD, _MARK, _VERSION, len(payload))
+    return head + payload + struct.pack(">I", binascii.crc32(head + payload) & 0xFFFFFFFF)
+
+
+def unguard(blob):
+    """Return the payload, or None when `blob` is not whole or not ours."""
+    if blob is None or len(blob) < _GUARD_LENGTH:
+        return None
+    mark, version, length = struct.unpack_from(_HEAD, blob)
+    if mark != _MARK or version != _VERSION or len(blob) != length + _GUARD_LENGTH:
+        return None
+    body = blob[:-4]
+    if struct.unpack(">I", blob[-4:])[0] != binascii.crc32(body) & 0xFFFFFFFF:
+        return None
+    return body[_HEAD_LENGTH:]
+
+
+def provisioned(device_id: int, key: bytes, channel: int, receiver: bytes) -> dict[str, bytes]:
+    """Return the NVS blobs, by their keys, of a new bip. Raises ValueError.
+
+    device_id: 32 bits, never used before. key: 16 bytes. channel: 1 to 13. receiver: its
+    address, six times 0xff when unknown.
+    """
+    if len(key) != 16 or len(receiver) != 6 or not 1 <= channel <= 13:
+        raise ValueError("provisioning: key, receiver or channel out of range")
+    settings = struct.pack(_SETTINGS, device_id, key, channel, receiver)
+    return {"settings": guard(settings), "counter1": guard(struct.pack(">II", 1, 1))}
+
+
+class Slots:
+    """One record in two NVS blobs, written in turn: a torn write leaves the one before."""
+
+    def __init__(self, nvs, name: str):
+        self._nvs = nvs
+        self._name = name
+        self._sequence = 0
+
+    def load(self):
+        """Return the newest whole record, or None."""
+        newest = None
+        for slot in "01":
+            payload = unguard(read_blob(self._nvs, self._name + slot))
+            if payload is None or len(payload) < 4:
+                continue
+            sequence = struct.unpack_from(">I", payload)[0]
+            if newest is None or sequence > self._sequence:
+                self._sequence = sequence
+                newest = payload[4:]
+        return newest
+
+    def save(self, record: bytes) -> None:
+        """Put `record` on storage. Raises OSError."""
+        self._sequence += 1
+        blob = guard(struct.pack(">I", self._sequence) + record)
+        self._nvs.set_blob(self._name + str(self._sequence & 1), blob)
+        self._nvs.commit()
+
+
+def read_blob(nvs, key: str):
+    """Return a blob of NVS, or None when there is none, or too long a one."""
+    buffer = bytearray(_BLOB_MAX)
+    try:
+        length = nvs.get_blob(key, buffer)
+    except OSError:
+        return None
+    return bytes(buffer[:length])
+
+
+class Storage:
+    """All that a bip remembers. `random32()` is only asked when the counter was lost."""
+
+    def __init__(self, nvs, rtc, random32):
+        self._nvs = nvs
+        self._rtc = rtc
+        self._counter = Slots(nvs, "counter")
+        self._open = Slots(nvs, "open")
+        # From RTC memory; their defaults after a power cut.
+        self.battery_mv = 0
+        self.rssi_dbm = -128
+        self.held = False
+        self.time_is_known = False
+        self.record = self._load_record()
+        self.reserved = self._load_reserved(random32)
+
+    def settings(self):
+        """Return (device id, key, channel, receiver's address), None when not provisioned."""
+        payload = unguard(read_blob(self._nvs, "settings"))
+        if payload is None or len(payload) < _SETTINGS_LENGTH:
+            return None
+        device_id, key, channel, receiver = struct.unpack_from(_SETTINGS, payload)
+        link = unguard(read_blob(self._nvs, "link"))
+        if link is not None and len(link) >= 7 and 1 <= link[0] <= 13:
+            channel, receiver = struct.unpack_from(_LINK, link)
+        return device_id, key, channel, receiver
+
+    def reserve(self, end: int) -> None:
+        """Reserve the counters below `end`. Raises OSError."""
+        self._counter.save(struct.pack(">I", end))
+
+    def save_link(self, channel: int, receiver: bytes) -> None:
+        """Keep where the receiver was heard. Raises OSError."""
+        self._nvs.set_blob("link", guard(struct.pack(_LINK, channel, receiver)))
+        self._nvs.commit()
+
+    def save(self, record: bytes) -> None:
+        """Put the open presses on storage. Raises OSError; RTC memory has them all the same."""
+        self.save_light(record)
+        self._open.save(record)
+
+    def save_light(self, record: bytes) -> None:
+        """Put the open presses into RTC memory alone: before a sleep nothing else changed."""
+        self.record = record
+        flags = _HELD if self.held else 0
+        head = struct.pack(_RTC_HEAD, flags, self.battery_mv, self.rssi_dbm)
+        self._rtc.memory(guard(head + record))
+
+    def crashes(self) -> int:
+        """Return how often the program fell since the bip was provisioned."""
+        payload = unguard(read_blob(self._nvs, "crashes"))
+        return struct.unpack(">H", payload)[0] if payload and len(payload) == 2 else 0
+
+    def count_crash(self) -> None:
+        """Count one more. Raises OSError."""
+        self._nvs.set_blob("crashes", guard(struct.pack(">H", min(self.crashes() + 1, 0xFFFF))))
+        self._nvs.commit()
+
+    def _load_record(self):
+        payload = unguard(self._rtc.memory())
+        if payload is not None and len(payload) >= _RTC_HEAD_LENGTH:
+            flags, self.battery_mv, self.rssi_dbm = struct.unpack_from(_RTC_HEAD, payload)
+            self.held = bool(flags & _HELD)
+            # The clock and RTC memory live and die together.
+            self.time_is_known = True
+            # The NVS slots go on counting where they are.
+            self._open.load()
+            return payload[_RTC_HEAD_LENGTH:]
+        return self._open.load()
+
+    def _load_reserved(self, random32):
+        payload = self._counter.load()
+        if payload is not None and len(payload) == 4:
+            return struct.unpack(">I", payload)[0]
+        return _LOST_COUNTER | (random32() & 0x3FFFFFFF)

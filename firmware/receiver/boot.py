@@ -1,0 +1,1 @@
+"""Nothing at start: main.py is next."""

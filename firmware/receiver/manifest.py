@@ -1,0 +1,6 @@
+# What lies on a receiver: MicroPython's manifest syntax, so that the same list freezes it into a
+# firmware image.
+module("boot.py")
+module("main.py")
+module("carrier.py")
+package("wire", ("__init__.py", "serial.py"), base_path="../../hub/vigibip")

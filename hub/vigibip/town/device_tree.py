@@ -1,0 +1,104 @@
+"""What lies on a device's flash: the files of the role's manifest and its board, byte for byte.
+
+The manifests are those that MicroPython freezes from, so that the simulated device, one flashed
+by hand and a frozen image run the same files.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+from vigibip.town.errors import TownError
+
+Role = Literal["bip", "receiver"]
+
+FIRMWARE = Path(__file__).resolve().parents[3] / "firmware"
+DEFAULT_BOARD = "esp32_c3"
+_WIRE_MODULES = ("ccm", "counter", "frame", "serial", "window")
+
+
+def sources(role: Role, board: str = DEFAULT_BOARD) -> dict[str, Path]:
+    """Return the source of each file on the flash, by its path there. Raises TownError."""
+    folder = FIRMWARE / role
+    manifest = folder / "manifest.py"
+    if not manifest.is_file():
+        raise TownError(f"{manifest} is missing: the town needs the firmware of a checkout")
+    found = {"board.py": FIRMWARE / "boards" / f"{board}.py"}
+
+    def module(path: str, base_path: str = ".", opt: int | None = None) -> None:
+        found[path] = (folder / base_path / path).resolve()
+
+    def package(
+        path: str, files: Sequence[str], base_path: str = ".", opt: int | None = None
+    ) -> None:
+        for name in files:
+            found[f"{path}/{name}"] = (folder / base_path / path / name).resolve()
+
+    code = compile(manifest.read_text(encoding="utf-8"), str(manifest), "exec")
+    exec(code, {"module": module, "package": package})  # noqa: S102 - our own file
+    missing = [str(source) for source in found.values() if not source.is_file()]
+    if missing:
+        raise TownError(f"{manifest} names files that are not there: {', '.join(missing)}")
+    return found
+
+
+def stage(role: Role, directory: Path, board: str = DEFAULT_BOARD) -> None:
+    """Lay the files of `role` into `directory`, and nothing else. Raises TownError."""
+    if directory.exists():
+        shutil.rmtree(directory)
+    for name, source in sources(role, board).items():
+        target = directory / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+
+
+def board_pins(board: str = DEFAULT_BOARD) -> dict[str, int]:
+    """Return the pins of `board` by their names. Raises TownError."""
+    path = FIRMWARE / "boards" / f"{board}.py"
+    if not path.is_file():
+        raise TownError(f"{path} is missing: no such board")
+    namespace: dict[str, object] = {}
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), namespace)  # noqa: S102
+    return {name: pin for name, pin in namespace.items() if isinstance(pin, int)}
+
+
+def load(role: Role, name: str) -> ModuleType:
+    """Return module `name` of `role`, run by this interpreter, its `wire` being vigibip.wire.
+
+    For modules without hardware (sender, storage, feel). Each is loaded once a process.
+    """
+    alias = f"vigibip_firmware_{role}_{name}"
+    if alias in sys.modules:
+        return sys.modules[alias]
+    path = FIRMWARE / role / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(alias, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise TownError(f"{path} is missing: the town needs the firmware of a checkout")
+    loaded = importlib.util.module_from_spec(spec)
+    with _wire_as_on_the_device():
+        spec.loader.exec_module(loaded)
+    sys.modules[alias] = loaded
+    return loaded
+
+
+@contextmanager
+def _wire_as_on_the_device() -> Iterator[None]:
+    aliases = {"wire": importlib.import_module("vigibip.wire")}
+    for module in _WIRE_MODULES:
+        aliases[f"wire.{module}"] = importlib.import_module(f"vigibip.wire.{module}")
+    hidden = {name: sys.modules[name] for name in aliases if name in sys.modules}
+    sys.modules.update(aliases)
+    try:
+        yield
+    finally:
+        for name in aliases:
+            del sys.modules[name]
+        sys.modules.update(hidden)

@@ -1,0 +1,115 @@
+"""The device's end of the bus: the one way from the stand-ins to the host.
+
+Pin changes, frames and values arrive here, whenever the program waits or asks; a handler that the
+program set for a pin runs then, as a soft interrupt does.
+"""
+
+import gc
+import socket
+import struct
+
+import bus_messages as messages
+import uselect
+
+# Ours, and the pin handlers: set by `connect` and by machine.Pin.
+directory = ""
+reset_cause = 1
+wake_reason = 0
+levels: dict[int, int] = {}
+analog_uv: dict[int, int] = {}
+pin_changed = None
+frame_arrived = None
+
+_socket = None
+_poller = uselect.poll()
+_awake = False
+_sampling = False
+_peak = 0
+_before = 0
+
+
+def connect(name: str, device_directory: str) -> None:
+    """Connect to the host, which listens under `name` (an abstract Unix address)."""
+    global _socket, directory
+    directory = device_directory
+    _socket = socket.socket(socket.AF_UNIX, _SEQPACKET)
+    _socket.connect(struct.pack("<H", socket.AF_UNIX) + b"\0" + name.encode())
+    _poller.register(_socket, uselect.POLLIN)
+
+
+# No constant for it in MicroPython's socket module.
+_SEQPACKET = 5
+
+
+def send(kind: int, body: bytes = b"") -> None:
+    _socket.send(bytes((kind,)) + body)
+
+
+def park() -> None:
+    """Wait for the host's WAKE: everything up to it costs no time of the wake."""
+    global _before
+    gc.collect()
+    _before = gc.mem_alloc()
+    send(messages.READY)
+    while not _awake:
+        wait(-1)
+
+
+def wait(timeout_ms: int, other=None) -> bool:
+    """Return True when something came on the bus or `other` is readable, False in time."""
+    if _sampling:
+        _sample()
+    if other is not None:
+        _poller.register(other, uselect.POLLIN)
+    try:
+        ready = _poller.poll(timeout_ms)
+    finally:
+        if other is not None:
+            _poller.unregister(other)
+    for source, _ in ready:
+        if source is _socket:
+            _handle(_socket.recv(messages.PACKET_MAX))
+    return bool(ready)
+
+
+def drain() -> None:
+    """Handle what came, without waiting."""
+    while wait(0):
+        pass
+
+
+def halt() -> None:
+    """Wait for the host to end this process: nothing of the program runs any more."""
+    while _socket.recv(messages.PACKET_MAX):
+        pass
+    raise SystemExit  # the host is gone
+
+
+def _handle(packet: bytes) -> None:
+    global reset_cause, wake_reason, _awake, _sampling
+    if not packet:
+        raise SystemExit  # the host is gone
+    kind = packet[0]
+    if kind == messages.AIR:
+        if frame_arrived is not None:
+            frame_arrived(packet[1], struct.unpack_from("b", packet, 2)[0], packet[3:9], packet[9:])
+    elif kind == messages.PIN:
+        levels[packet[1]] = packet[2]
+        if _awake and pin_changed is not None:
+            pin_changed(packet[1])
+    elif kind == messages.ANALOG:
+        analog_uv[packet[1]] = struct.unpack_from(">I", packet, 2)[0]
+    elif kind == messages.WAKE:
+        reset_cause, wake_reason, _sampling = packet[1], packet[2], bool(packet[3])
+        _awake = True
+    elif kind == messages.HEAP_QUERY:
+        _sample()
+        size = gc.mem_alloc() + gc.mem_free()
+        send(messages.HEAP, struct.pack(">IIII", _peak, gc.mem_alloc(), _before, size))
+
+
+def _sample() -> None:
+    # Live bytes only: garbage is what a collection gives back.
+    global _peak
+    gc.collect()
+    _peak = max(_peak, gc.mem_alloc())
