@@ -15,8 +15,8 @@ from vigibip.alert.messages import BoxId
 from vigibip.base.errors import ConfigurationError, StorageError
 from vigibip.base.private_files import write_atomically
 
-# OpenSSL's X509_V_FLAG_NO_CHECK_TIME, which Python's ssl module has no name for.
-_NO_CHECK_TIME = 0x200000
+# OpenSSL's X509_V_FLAGNO_CHECK_TIME, which Python's ssl module has no name for.
+NO_CHECK_TIME = 0x200000
 # Some posts with their certificates; far above what an enrolment writes.
 _FILE_MAX_BYTES = 256 * 1024
 
@@ -48,7 +48,7 @@ class EnrolledPost:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         if not check_time:
-            context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+            context.verify_flags |= ssl.VerifyFlags(NO_CHECK_TIME)
         try:
             context.load_verify_locations(cadata=self.authority_pem)
             self._load_own(context)
