@@ -2,10 +2,12 @@
 
 import asyncio
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory
 from py_nanotts import NanoTTS
 
 from tests.radio.rig import SHOP, Rig, hummed_clips
@@ -43,6 +45,16 @@ async def rig(tmp_path: Path, clip_dir: Path) -> AsyncIterator[Rig]:
     await rig.radio.start()
     yield rig
     await rig.close()
+
+
+@pytest.fixture
+def pins() -> Iterator[MockFactory]:
+    """gpiozero's mock pins, for one test."""
+    before = Device.pin_factory
+    factory = Device.pin_factory = MockFactory()
+    yield factory
+    factory.reset()
+    Device.pin_factory = before
 
 
 @pytest.fixture(scope="session")

@@ -176,7 +176,8 @@ class SimulatedChannel:
             self._finished(done)
             return
         # Lead-in and pauses are part of what was heard: silence from PTT to the first audio.
-        lead_s = (on_air.first_audio_s or done.ptt_off_s) - on_air.ptt_on_s
+        audio_s = done.ptt_off_s if done.first_audio_s is None else done.first_audio_s
+        lead_s = audio_s - done.ptt_on_s
         pcm = silence(1000 * lead_s, self.sample_rate_hz) + bytes(on_air.pcm)
         task = asyncio.create_task(self._save(wav, pcm, done))
         self._saving.add(task)
@@ -246,12 +247,13 @@ class SimulatedChannel:
         while self._on_air is not None:
             await self._clock.sleep(BLOCK_S)
         carrier = silence(1000 * _CARRIER_S, self.sample_rate_hz)
+        said_bytes = len(carrier) + len(pcm.rstrip(b"\0"))
         audio = self._with_noise(carrier + pcm + carrier)
         block = 2 * round(BLOCK_S * self.sample_rate_hz)
         next_s = self._clock.monotonic_s()
         heard = True
         for start in range(0, len(audio), block):
-            heard &= self._reach(audio[start : start + block])
+            heard &= self._reach(audio[start : start + block]) or start >= said_bytes
             next_s += BLOCK_S
             await self._clock.sleep(next_s - self._clock.monotonic_s())
         return heard

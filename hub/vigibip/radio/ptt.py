@@ -101,9 +101,10 @@ class GpioPtt:
     def close(self) -> None:
         device, self._device = self._device, None
         if device is not None:
-            with contextlib.suppress(*_failures()):
-                device.off()
-                device.close()
+            # Each for itself: a line that cannot be driven must still be given back.
+            for give_up in (device.off, device.close):
+                with contextlib.suppress(*_failures()):
+                    give_up()
 
 
 def _failures() -> tuple[type[Exception], ...]:

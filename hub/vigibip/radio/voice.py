@@ -71,6 +71,8 @@ _STREAM_GAP_S = 0.2
 _HOLD_S = 6.0
 """How long a repeated round waits for an officer who is keying his answer."""
 _HOLD_STEP_S = 0.1
+_ANSWERED_S = 1.0
+"""After an answer the caller has this long to take back a round that it makes needless."""
 _MAX_ANSWERS = 32
 """More unread answers than incidents an officer could answer: then somebody plays with keys."""
 
@@ -114,6 +116,7 @@ class VoiceRadio:
         self._ear: asyncio.Task[None] | None = None
         self._decoder = DtmfDecoder(self._rate_hz)
         self._grammar = AnswerGrammar()
+        self._answered_s: float | None = None
         self._answers: asyncio.Queue[HeardAnswer | None] = asyncio.Queue()
 
     @property
@@ -180,8 +183,12 @@ class VoiceRadio:
     async def _hold_for_answer(self) -> None:
         """Let an officer finish keying: to repeat an alert over its own answer serves nobody."""
         until_s = self._clock.monotonic_s() + _HOLD_S
-        while self._grammar.pending(now_s := self._clock.monotonic_s()) and now_s < until_s:
+        while self._being_answered(now_s := self._clock.monotonic_s()) and now_s < until_s:
             await self._clock.sleep(_HOLD_STEP_S)
+
+    def _being_answered(self, now_s: float) -> bool:
+        just = self._answered_s is not None and now_s - self._answered_s < _ANSWERED_S
+        return just or self._grammar.pending(now_s)
 
     def _key(self) -> None:
         self._transmitting = True
@@ -307,6 +314,7 @@ class VoiceRadio:
                     self._hear(answer)
 
     def _hear(self, answer: HeardAnswer) -> None:
+        self._answered_s = answer.heard_monotonic_s
         if self._answers.qsize() >= _MAX_ANSWERS:
             _log.warning("answer dropped: %d are unread", _MAX_ANSWERS)
             return
