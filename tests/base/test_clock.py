@@ -91,6 +91,36 @@ async def test_a_cancelled_sleeper_leaves_the_clock() -> None:
     assert clock._sleepers == []
 
 
+async def test_the_others_keep_their_order_when_the_first_is_cancelled() -> None:
+    clock = DrivenClock()
+    woken: list[float] = []
+
+    async def sleeper(duration_s: float) -> None:
+        await clock.sleep(duration_s)
+        woken.append(duration_s)
+
+    tasks = [asyncio.create_task(sleeper(seconds)) for seconds in (1, 9, 2, 10, 11, 3, 4)]
+    await clock.advance(0)
+    tasks[0].cancel()
+    await clock.advance(20)
+    assert woken == [2, 3, 4, 9, 10, 11]
+
+
+async def test_a_sleeper_just_cancelled_is_not_woken() -> None:
+    """Its task has not run yet: such a `settle` lets nothing run."""
+
+    async def settle() -> None:
+        pass
+
+    clock = DrivenClock(settle=settle)
+    task = asyncio.create_task(clock.sleep(5))
+    await asyncio.sleep(0)
+    task.cancel()
+    await clock.advance(10)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_a_sleeper_cancelled_by_another_at_the_same_moment() -> None:
     clock = DrivenClock()
 

@@ -101,6 +101,8 @@ def test_endless_noise_takes_no_memory() -> None:
         assert len(decoder._buffer) <= serial.MESSAGE_MAX + 4
     assert decoder.feed(b"\0") == []
     assert decoder.dropped == 1
+    # And it is not deaf afterwards.
+    assert decoder.feed(serial.encode_message(3, b"body")) == [(3, b"body")]
 
 
 def test_silence_is_no_damage() -> None:

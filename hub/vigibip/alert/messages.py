@@ -160,8 +160,7 @@ def _salvaged_alert(text: bytes, error: ValidationError) -> Alert | None:
     except ValueError:
         return None
     version = fields.get("version") if isinstance(fields, dict) else None
-    # `True` is an int to Python, and the version of nothing.
-    if type(version) is not int or version <= VERSION:
+    if not isinstance(version, int) or version <= VERSION:
         return None
     unreadable = {str(detail["loc"][0]) for detail in error.errors() if detail["loc"]}
     kept = {name: value for name, value in fields.items() if name not in unreadable - {"kind"}}
