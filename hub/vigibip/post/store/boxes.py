@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from vigibip.base.errors import UsageError
 from vigibip.post.errors import UnknownBoxError
-from vigibip.post.store.records import BoxKeys, ShopView, TokenRow
+from vigibip.post.store.records import KnownBox, ShopView, TokenRow
 from vigibip.post.store.schema import Box, EnrolmentToken, Shop
 
 _BOX_LETTERS = string.digits + string.ascii_lowercase
@@ -65,13 +65,17 @@ def shops(connection: Connection) -> list[ShopView]:
     ]
 
 
-def box_keys(connection: Connection, box_id: str | None = None) -> dict[str, BoxKeys]:
-    """Return the keys of the boxes that are enrolled and not revoked; `box_id`: of this one."""
-    query = select(Box.id, Box.up_key, Box.down_key).where(Box.revoked_at.is_(None))
+def known_boxes(connection: Connection, box_id: str | None = None) -> dict[str, KnownBox]:
+    """Return the boxes that are enrolled and not revoked; `box_id`: this one, if it is."""
+    query = (
+        select(Box.id, Box.up_key, Box.down_key, Shop.spoken, Shop.address)
+        .join_from(Box, Shop, Box.shop == Shop.id)
+        .where(Box.revoked_at.is_(None))
+    )
     if box_id is not None:
         query = query.where(Box.id == box_id)
     return {
-        row[0]: BoxKeys(row[1], row[2])
+        row[0]: KnownBox(row[1], row[2], row[3], row[4])
         for row in connection.execute(query)
         if row[1] is not None and row[2] is not None
     }

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
@@ -52,27 +52,44 @@ def open_engine(path: Path, *, read_only: bool = False) -> Engine:
 
 
 class SqliteDatabase:
-    """What base.writer asks of a database; the connection is SQLAlchemy's."""
+    """What base.writer asks of a database; the connection is SQLAlchemy's.
+
+    SQLite ends a transaction by itself when the disk is full or fails. Going on as if it were
+    still there would tell the earlier jobs of the group that they are safe: every step looks.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def open(self) -> Connection:
-        return open_engine(self._path).connect()
+        connection = open_engine(self._path).connect()
+        try:
+            # What a failed fsync left in the WAL is visible but perhaps not on the disk: before
+            # anybody is told that it is, the checkpoint syncs it or fails.
+            busy = raw(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if busy:
+                raise StorageError("the store's log is held by another process")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def begin(self, connection: Connection) -> None:
         connection.begin()
 
     def savepoint(self, connection: Connection) -> Callable[[], None]:
+        _still_open(connection)
         # The name repeats within a group: SQLite takes the innermost, which is this job's.
         connection.exec_driver_sql("SAVEPOINT job")
 
         def take_back() -> None:
+            _still_open(connection)
             connection.exec_driver_sql("ROLLBACK TO job")
 
         return take_back
 
     def commit(self, connection: Connection) -> None:
+        _still_open(connection)
         connection.commit()
 
     def rollback(self, connection: Connection) -> None:
@@ -80,6 +97,16 @@ class SqliteDatabase:
 
     def close(self, connection: Connection) -> None:
         connection.close()
+
+
+def raw(connection: Connection) -> sqlite3.Connection:
+    """Return the driver's own connection."""
+    return cast(sqlite3.Connection, connection.connection.dbapi_connection)
+
+
+def _still_open(connection: Connection) -> None:
+    if not raw(connection).in_transaction:
+        raise StorageError("the database ended the transaction by itself")
 
 
 def migrate(path: Path) -> None:

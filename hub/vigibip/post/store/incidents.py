@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from vigibip.alert import messages as wire
 from vigibip.alert.life import INCIDENT_TABLE, IncidentEvent, IncidentState, step
@@ -19,9 +19,29 @@ from vigibip.post.store.numbers import next_number
 from vigibip.post.store.records import Accepted, BoxMessageView, IncidentOutcome, RoundTask, Told
 from vigibip.post.store.schema import Alert, Answer, Box, Incident, Shop
 
+# Built once: building a statement costs five times its execution, and an alert waits for these.
+_SHOP_OF_BOX = (
+    select(Box.shop, Shop.spoken, Shop.address)
+    .join_from(Box, Shop, Box.shop == Shop.id)
+    .where(Box.id == bindparam("box_id"), Box.revoked_at.is_(None))
+)
+_KNOWN_ALERT = select(Alert.incident).where(
+    Alert.box == bindparam("box_id"), Alert.id == bindparam("alert_id")
+)
+_OPEN_INCIDENT = select(Incident.id, Incident.number, Incident.presses, Incident.state).where(
+    Incident.shop == bindparam("shop_id"), Incident.closed_at.is_(None)
+)
+_JOIN_INCIDENT = (
+    update(Incident)
+    .where(Incident.id == bindparam("incident_id"))
+    .values(presses=bindparam("count"), last_press_at=bindparam("at"), state=bindparam("to"))
+)
+_NEW_INCIDENT = insert(Incident)
+_NEW_ALERT = insert(Alert)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
+class IntakeRules:
     """How alerts are taken in: whose first round it is, and what counts as old."""
 
     worker: str
@@ -31,74 +51,72 @@ class Intake:
 
 
 def accept_alert(
-    connection: Connection, box_id: str, alert: wire.Alert, now: datetime, intake: Intake
+    connection: Connection, box_id: str, alert: wire.Alert, now: datetime, rules: IntakeRules
 ) -> Accepted:
     """Commit one alert: a known one changes nothing, any other opens or joins its shop's incident.
 
     Its announcement is leased to the worker in the same transaction. Raises UnknownBoxError.
     """
-    shop = connection.execute(
-        select(Box.shop, Shop.spoken, Shop.address)
-        .join_from(Box, Shop, Box.shop == Shop.id)
-        .where(Box.id == box_id, Box.revoked_at.is_(None))
-    ).first()
+    shop = connection.execute(_SHOP_OF_BOX, {"box_id": box_id}).first()
     if shop is None:
         raise UnknownBoxError(f"no box {box_id} is served here")
-    known = connection.execute(
-        select(Alert.incident).where(Alert.box == box_id, Alert.id == alert.alert)
-    ).first()
+    known = connection.execute(_KNOWN_ALERT, {"box_id": box_id, "alert_id": alert.alert}).first()
     if known is not None:
         return Accepted(known[0], False, None)
 
     incident_id, number, presses, state = _open_or_join(connection, shop[0], now)
     pressed_at = None if alert.age_s is None else _before(now, alert.age_s)
     connection.execute(
-        insert(Alert).values(
-            box=box_id,
-            id=alert.alert,
-            incident=incident_id,
-            received_at=now,
-            pressed_at=pressed_at,
-            late=alert.late,
-            version=alert.version,
-            battery_mv=alert.battery_mv,
-            rssi_dbm=alert.rssi_dbm,
-        )
+        _NEW_ALERT,
+        {
+            "box": box_id,
+            "id": alert.alert,
+            "incident": incident_id,
+            "received_at": now,
+            "pressed_at": pressed_at,
+            "late": alert.late,
+            "version": alert.version,
+            "battery_mv": alert.battery_mv,
+            "rssi_dbm": alert.rssi_dbm,
+        },
     )
     digest = (
         state is IncidentState.OPEN
         and alert.age_s is not None
-        and alert.age_s > intake.digest_older_than_s
+        and alert.age_s > rules.digest_older_than_s
     )
-    due_at = now + timedelta(seconds=intake.digest_gather_s if digest else 0)
+    due_at = now + timedelta(seconds=rules.digest_gather_s if digest else 0)
     round_no = rounds.add_round(
         connection,
         incident_id,
         due_at=due_at,
+        first=presses == 1,
         digest=digest,
         caused_by=alert.alert,
-        worker=None if digest else intake.worker,
-        lease_until=None if digest else now + timedelta(seconds=intake.lease_s),
+        worker=None if digest else rules.worker,
+        lease_until=None if digest else now + timedelta(seconds=rules.lease_s),
     )
+    told: tuple[BoxMessageView, ...] = ()
     if state is not IncidentState.OPEN:
         # An officer is on the way already, for this press too.
-        messages.tell(connection, Told.COMING, [(box_id, alert.alert)], now)
+        told = tuple(messages.tell(connection, Told.COMING, [(box_id, alert.alert)], now))
     if digest:
-        return Accepted(incident_id, True, None)
+        return Accepted(incident_id, True, None, told)
     task = RoundTask(
         incident_id=incident_id,
         round_no=round_no,
+        first=round_no == 1,
         number=number,
         box_id=box_id,
         spoken=shop[1],
         address=shop[2],
         digest=False,
-        caused_by=alert.alert,
+        alert_id=alert.alert,
+        joined=presses > 1,
         pressed_at=pressed_at,
         presses=presses,
-        due_at=due_at,
     )
-    return Accepted(incident_id, True, task)
+    return Accepted(incident_id, True, task, told)
 
 
 def _before(now: datetime, age_s: int) -> datetime:
@@ -112,32 +130,28 @@ def _open_or_join(
     connection: Connection, shop_id: str, now: datetime
 ) -> tuple[str, int | None, int, IncidentState]:
     """Return id, number, presses and state of the shop's incident, this press counted."""
-    open_one = connection.execute(
-        select(Incident.id, Incident.number, Incident.presses, Incident.state).where(
-            Incident.shop == shop_id, Incident.closed_at.is_(None)
-        )
-    ).first()
+    open_one = connection.execute(_OPEN_INCIDENT, {"shop_id": shop_id}).first()
     if open_one is not None:
         state = step(INCIDENT_TABLE, IncidentState(open_one[3]), IncidentEvent.PRESS)
         presses = open_one[2] + 1
         connection.execute(
-            update(Incident)
-            .where(Incident.id == open_one[0])
-            .values(presses=presses, last_press_at=now, state=state.value)
+            _JOIN_INCIDENT,
+            {"incident_id": open_one[0], "count": presses, "at": now, "to": state.value},
         )
         return open_one[0], open_one[1], presses, state
     incident_id = secrets.token_hex(8)
     number = next_number(connection, now)
     connection.execute(
-        insert(Incident).values(
-            id=incident_id,
-            shop=shop_id,
-            number=number,
-            state=IncidentState.OPEN.value,
-            opened_at=now,
-            last_press_at=now,
-            presses=1,
-        )
+        _NEW_INCIDENT,
+        {
+            "id": incident_id,
+            "shop": shop_id,
+            "number": number,
+            "state": IncidentState.OPEN.value,
+            "opened_at": now,
+            "last_press_at": now,
+            "presses": 1,
+        },
     )
     return incident_id, number, 1, IncidentState.OPEN
 

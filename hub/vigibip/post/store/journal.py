@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
-from vigibip.post.store.records import FaultView
+from vigibip.post.store.records import FaultChange, FaultView
 from vigibip.post.store.schema import Fault, ParkedMessage
 
 # A technician reads the last few; whoever sends garbage must not fill the disk with it.
@@ -16,42 +17,44 @@ _PAYLOAD_KEPT = 4096
 FAULTS_MAX = 1000
 
 
-def raise_fault(
-    connection: Connection, kind: str, subject: str, detail: str, now: datetime
-) -> None:
-    """Record that this is wrong, or still wrong."""
-    where = (Fault.kind == kind[:40], Fault.subject == subject[:80])
-    row = connection.execute(select(Fault.count, Fault.cleared_at).where(*where)).first()
+def record_faults(connection: Connection, changes: Iterable[FaultChange], now: datetime) -> None:
+    """Record what went wrong, again or anew, and what is right again."""
+    for change in changes:
+        if change.detail is None:
+            connection.execute(
+                update(Fault).where(*_is(change), Fault.cleared_at.is_(None)).values(cleared_at=now)
+            )
+        else:
+            _raise(connection, change, change.detail, now)
+
+
+def _is(change: FaultChange) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return Fault.kind == change.kind[:40], Fault.subject == change.subject[:80]
+
+
+def _raise(connection: Connection, change: FaultChange, detail: str, now: datetime) -> None:
+    row = connection.execute(select(Fault.count, Fault.cleared_at).where(*_is(change))).first()
+    values = {"last_at": now, "count": change.count, "detail": detail[:200]}
     if row is None:
-        held = connection.execute(select(func.count()).select_from(Fault)).scalar_one()
-        if held >= FAULTS_MAX:
-            oldest = select(func.min(Fault.last_at)).scalar_subquery()
-            connection.execute(delete(Fault).where(Fault.last_at == oldest))
+        _make_room(connection)
         connection.execute(
             insert(Fault).values(
-                kind=kind[:40],
-                subject=subject[:80],
-                since=now,
-                last_at=now,
-                count=1,
-                detail=detail[:200],
+                kind=change.kind[:40], subject=change.subject[:80], since=now, **values
             )
         )
-        return
-    anew = row[1] is not None
-    values = {"last_at": now, "count": 1 if anew else row[0] + 1, "detail": detail[:200]}
-    if anew:
-        values |= {"since": now, "cleared_at": None}
-    connection.execute(update(Fault).where(*where).values(**values))
+    elif row[1] is None:
+        values["count"] = row[0] + change.count
+        connection.execute(update(Fault).where(*_is(change)).values(values))
+    else:
+        anew = values | {"since": now, "cleared_at": None}
+        connection.execute(update(Fault).where(*_is(change)).values(anew))
 
 
-def clear_fault(connection: Connection, kind: str, subject: str, now: datetime) -> None:
-    """Record that this is right again."""
-    connection.execute(
-        update(Fault)
-        .where(Fault.kind == kind[:40], Fault.subject == subject[:80], Fault.cleared_at.is_(None))
-        .values(cleared_at=now)
-    )
+def _make_room(connection: Connection) -> None:
+    held = connection.execute(select(func.count()).select_from(Fault)).scalar_one()
+    if held >= FAULTS_MAX:
+        oldest = select(func.min(Fault.last_at)).scalar_subquery()
+        connection.execute(delete(Fault).where(Fault.last_at == oldest))
 
 
 def faults(connection: Connection) -> list[FaultView]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select
 
 from vigibip.post.store.schema import Incident
 
@@ -14,6 +14,25 @@ NOT_REUSED_FOR = timedelta(hours=12)
 _SHORT = range(1, 100)
 _LONG = range(100, 1000)
 
+_TAKEN = select(Incident.number).where(
+    Incident.number.is_not(None),
+    or_(Incident.closed_at.is_(None), Incident.closed_at > bindparam("since")),
+)
+_LAST_USED = (
+    select(Incident.number)
+    .where(Incident.number.between(bindparam("low"), bindparam("high")))
+    .order_by(Incident.opened_at.desc(), Incident.number.desc())
+    .limit(1)
+)
+_OPEN = select(Incident.number).where(Incident.closed_at.is_(None), Incident.number.is_not(None))
+_RESTED_LONGEST = (
+    select(Incident.number)
+    .where(Incident.number.is_not(None), Incident.number.not_in(_OPEN))
+    .group_by(Incident.number)
+    .order_by(func.max(Incident.closed_at))
+    .limit(1)
+)
+
 
 def next_number(connection: Connection, now: datetime) -> int | None:
     """Return a free number: two digits while there are any, else three.
@@ -22,35 +41,14 @@ def next_number(connection: Connection, now: datetime) -> int | None:
     NOT_REUSED_FOR, the one whose incident was closed first comes back early; None only when all
     of them belong to open incidents.
     """
-    taken = set(
-        connection.execute(
-            select(Incident.number).where(
-                Incident.number.is_not(None),
-                or_(Incident.closed_at.is_(None), Incident.closed_at > now - NOT_REUSED_FOR),
-            )
-        ).scalars()
-    )
+    taken = set(connection.execute(_TAKEN, {"since": now - NOT_REUSED_FOR}).scalars())
     for span in (_SHORT, _LONG):
         if len(taken.intersection(span)) == len(span):
             continue
-        last = connection.execute(
-            select(Incident.number)
-            .where(Incident.number.between(span.start, span.stop - 1))
-            .order_by(Incident.opened_at.desc(), Incident.number.desc())
-            .limit(1)
-        ).scalar()
+        last = connection.execute(_LAST_USED, {"low": span.start, "high": span.stop - 1}).scalar()
         start = span.start if last is None else last + 1
         for offset in range(len(span)):
             number = span.start + (start - span.start + offset) % len(span)
             if number not in taken:
                 return number
-    open_now = select(Incident.number).where(
-        Incident.closed_at.is_(None), Incident.number.is_not(None)
-    )
-    return connection.execute(
-        select(Incident.number)
-        .where(Incident.number.is_not(None), Incident.number.not_in(open_now))
-        .group_by(Incident.number)
-        .order_by(func.max(Incident.closed_at))
-        .limit(1)
-    ).scalar()
+    return connection.execute(_RESTED_LONGEST).scalar()

@@ -39,11 +39,13 @@ class ShopView:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class BoxKeys:
-    """The two HMAC keys of one box; never shown, not even by repr."""
+class KnownBox:
+    """A box that is served: its two HMAC keys, and how its shop is said. Never shown by repr."""
 
     up_key: bytes
     down_key: bytes
+    spoken: str
+    address: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -62,30 +64,25 @@ class TokenRow:
 class RoundTask:
     """One announcement to make: all that the relay needs, so that it reads nothing first.
 
-    It stands for every undone round of the incident up to `round_no`. `number` None: all numbers
-    are in use. `caused_by` None: a reminder. `pressed_at` None: the press's time is unknown.
+    It stands for every undone round of the incident up to `round_no`; `first` when none was ever
+    put on the air. `alert_id` is the alert that it tells, `joined` when that one joined an
+    incident which was there. `number` None: all numbers are in use. `pressed_at` None: the press's
+    time is unknown. `stored` False: it is in memory alone, because the store failed.
     """
 
     incident_id: str
     round_no: int
+    first: bool
     number: int | None
     box_id: str
     spoken: str
     address: str
     digest: bool
-    caused_by: str | None
+    alert_id: str
+    joined: bool
     pressed_at: datetime | None
     presses: int
-    due_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """An alert is committed. `fresh` False: it was already, and `round` is None."""
-
-    incident_id: str
-    fresh: bool
-    round: RoundTask | None
+    stored: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +93,20 @@ class BoxMessageView:
     sequence: int
     state: Told
     alerts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An alert is committed. `fresh` False: it was already, and nothing is to be done.
+
+    `round` None for a fresh one: it waits for the digest. `messages`: what its box must be told
+    at once, because somebody is coming already.
+    """
+
+    incident_id: str
+    fresh: bool
+    round: RoundTask | None
+    messages: tuple[BoxMessageView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,3 +164,13 @@ class FaultView:
     last_at: datetime
     count: int
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FaultChange:
+    """A fault that appeared `count` times again, or, `detail` None, that is gone."""
+
+    kind: str
+    subject: str
+    detail: str | None
+    count: int = 1

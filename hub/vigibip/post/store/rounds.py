@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from vigibip.alert.life import IncidentState
 from vigibip.post.store.records import RoundTask
@@ -19,32 +19,37 @@ from vigibip.post.store.schema import Alert, Incident, RelayRound, Shop
 # Above every interval that the settings allow (a day).
 _NEVER_FURTHER = timedelta(days=2)
 
+_LAST_ROUND = select(func.max(RelayRound.round_no)).where(
+    RelayRound.incident == bindparam("incident_id")
+)
+_NEW_ROUND = insert(RelayRound)
+
 
 def add_round(
     connection: Connection,
     incident_id: str,
     *,
     due_at: datetime,
+    first: bool = False,
     digest: bool = False,
     caused_by: str | None = None,
     worker: str | None = None,
     lease_until: datetime | None = None,
 ) -> int:
-    """Add the incident's next round, leased at once if `worker` is given; return its number."""
-    last = connection.execute(
-        select(func.max(RelayRound.round_no)).where(RelayRound.incident == incident_id)
-    ).scalar()
+    """Add the incident's next (or `first`) round, leased to `worker`; return its number."""
+    last = None if first else connection.execute(_LAST_ROUND, {"incident_id": incident_id}).scalar()
     round_no = (last or 0) + 1
     connection.execute(
-        insert(RelayRound).values(
-            incident=incident_id,
-            round_no=round_no,
-            digest=digest,
-            caused_by=caused_by,
-            due_at=due_at,
-            leased_by=worker,
-            lease_until=lease_until,
-        )
+        _NEW_ROUND,
+        {
+            "incident": incident_id,
+            "round_no": round_no,
+            "digest": digest,
+            "caused_by": caused_by,
+            "due_at": due_at,
+            "leased_by": worker,
+            "lease_until": lease_until,
+        },
     )
     return round_no
 
@@ -57,7 +62,7 @@ def lease_due(
     Also returns when to look again: the next due time or end of another's lease; None: nothing
     is waiting.
     """
-    tasks: list[RoundTask] = []
+    tasks: list[tuple[datetime, RoundTask]] = []
     next_at: datetime | None = None
     by_incident: dict[str, list[tuple[int, datetime]]] = {}
     for row in connection.execute(
@@ -82,9 +87,10 @@ def lease_due(
             .where(RelayRound.incident == incident_id, RelayRound.round_no.in_(due))
             .values(leased_by=worker, lease_until=now + timedelta(seconds=lease_s))
         )
-        tasks.append(task_of(connection, incident_id, max(due)))
-    tasks.sort(key=lambda task: task.due_at)
-    return tasks, next_at
+        task = _task_of(connection, incident_id, max(due), first=min(due) == 1)
+        tasks.append((first, task))
+    tasks.sort(key=lambda due_task: due_task[0])
+    return [task for _, task in tasks], next_at
 
 
 def _free_at(
@@ -107,8 +113,7 @@ def _free_at(
     return max(due_at, lease_until)
 
 
-def task_of(connection: Connection, incident_id: str, round_no: int) -> RoundTask:
-    """Return what is to be announced in this round."""
+def _task_of(connection: Connection, incident_id: str, round_no: int, *, first: bool) -> RoundTask:
     row = connection.execute(
         select(
             Incident.number,
@@ -118,7 +123,6 @@ def task_of(connection: Connection, incident_id: str, round_no: int) -> RoundTas
             Shop.address,
             RelayRound.digest,
             RelayRound.caused_by,
-            RelayRound.due_at,
         )
         .join_from(RelayRound, Incident, RelayRound.incident == Incident.id)
         .join(Shop, Incident.shop == Shop.id)
@@ -133,15 +137,16 @@ def task_of(connection: Connection, incident_id: str, round_no: int) -> RoundTas
     return RoundTask(
         incident_id=incident_id,
         round_no=round_no,
+        first=first,
         number=row.number,
         box_id=told[0],
         spoken=row.spoken,
         address=row.address,
         digest=row.digest,
-        caused_by=row.caused_by,
+        alert_id=told[1],
+        joined=row.caused_by is not None and told is not alerts[0],
         pressed_at=told[2],
         presses=row.presses,
-        due_at=row.due_at,
     )
 
 
@@ -219,3 +224,13 @@ def drop(connection: Connection, incident_id: str, *, reason: str, now: datetime
         .where(RelayRound.incident == incident_id, RelayRound.done_at.is_(None))
         .values(done_at=now, outcome=reason)
     )
+
+
+def undone(connection: Connection) -> dict[str, int]:
+    """Return each incident that has undone rounds, with the number of the last of them."""
+    rows = connection.execute(
+        select(RelayRound.incident, func.max(RelayRound.round_no))
+        .where(RelayRound.done_at.is_(None))
+        .group_by(RelayRound.incident)
+    )
+    return {row[0]: row[1] for row in rows}

@@ -122,6 +122,7 @@ class Incident(Base):
         ),
         Index("ix_incident_closed_at", "closed_at"),
         Index("ix_incident_last_press_at", "last_press_at"),
+        Index("ix_incident_opened_at", "opened_at"),
     )
 
     id: Mapped[str] = mapped_column(String(16), primary_key=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -17,16 +17,18 @@ from vigibip.alert.life import IncidentState
 from vigibip.base.clock import Clock, SystemClock
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
-from vigibip.post.store import boxes, incidents, journal, messages, reading, rounds
+from vigibip.post.store import boxes, codes, incidents, journal, messages, reading, rounds
+from vigibip.post.store.codes import Claim, Guessing, Verdict
 from vigibip.post.store.database import SqliteDatabase, migrate, open_engine
-from vigibip.post.store.incidents import Change, Intake
+from vigibip.post.store.incidents import Change, IntakeRules
 from vigibip.post.store.records import (
     Accepted,
-    BoxKeys,
     BoxMessageView,
+    FaultChange,
     FaultView,
     IncidentOutcome,
     IncidentView,
+    KnownBox,
     RoundTask,
     ShopView,
     TokenRow,
@@ -103,9 +105,7 @@ class Store:
 
     async def data_version(self) -> int:
         """Return a number that differs once anybody, this Store too, has committed."""
-        return await self.read(
-            lambda connection: int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
-        )
+        return await self.read(lambda c: int(c.exec_driver_sql("PRAGMA data_version").scalar_one()))
 
     # Shops, boxes, enrolment
 
@@ -118,9 +118,9 @@ class Store:
     async def shops(self) -> list[ShopView]:
         return await self.read(boxes.shops)
 
-    async def box_keys(self, box_id: str | None = None) -> dict[str, BoxKeys]:
-        """Return the keys of every box that is served, or of this one if it is."""
-        return await self.read(lambda c: boxes.box_keys(c, box_id))
+    async def known_boxes(self, box_id: str | None = None) -> dict[str, KnownBox]:
+        """Return every box that is served, or this one if it is."""
+        return await self.read(lambda c: boxes.known_boxes(c, box_id))
 
     async def set_box_keys(
         self, box_id: str, *, up_key: bytes, down_key: bytes, serial: str
@@ -172,13 +172,10 @@ class Store:
 
     # Alerts and incidents
 
-    async def accept_alert(
-        self, box_id: str, alert: wire.Alert, *, worker: str, intake: Intake | None = None
-    ) -> Accepted:
-        """Commit an alert once; its first round is leased to `worker`. Raises UnknownBoxError."""
+    async def accept_alert(self, box_id: str, alert: wire.Alert, *, rules: IntakeRules) -> Accepted:
+        """Commit an alert once; its first round is leased at once. Raises UnknownBoxError."""
         now = self._clock.utc()
-        how = intake or Intake(worker=worker)
-        return await self.write(lambda c: incidents.accept_alert(c, box_id, alert, now, how))
+        return await self.write(lambda c: incidents.accept_alert(c, box_id, alert, now, rules))
 
     async def incidents(self, *, open_only: bool = False, limit: int = 50) -> list[IncidentView]:
         """Return the open incidents, newest press first, then the closed ones alike."""
@@ -261,6 +258,10 @@ class Store:
             )
         )
 
+    async def undone_rounds(self) -> dict[str, int]:
+        """Return each incident that has undone rounds, with the last round's number."""
+        return await self.read(rounds.undone)
+
     # Messages to boxes
 
     async def outstanding_messages(self, box_id: str | None = None) -> list[BoxMessageView]:
@@ -271,19 +272,41 @@ class Store:
         now = self._clock.utc()
         return await self.write(lambda c: messages.acknowledge(c, box_id, sequence, now))
 
+    # Officers' codes
+
+    async def code_salts(self) -> list[bytes]:
+        return await self.read(codes.salts)
+
+    async def taken_code_digests(self, salt: bytes) -> set[bytes]:
+        return await self.read(lambda c: codes.taken_digests(c, salt))
+
+    async def add_card(self, callsign: str, salt: bytes, digests: Sequence[bytes]) -> int:
+        """Record a card's codes, void the officer's former card; return the card's number."""
+        now = self._clock.utc()
+        return await self.write(lambda c: codes.add_card(c, callsign, salt, digests, now))
+
+    async def judge_answer(self, claim: Claim, guessing: Guessing) -> Verdict:
+        """Decide on an answer that was keyed, and record what it proves."""
+        now = self._clock.utc()
+        return await self.write(lambda c: codes.judge(c, claim, guessing, now))
+
     # Faults and refused messages
 
     async def faults(self) -> list[FaultView]:
+        """Return what is wrong now, the newest first."""
         return await self.read(journal.faults)
 
-    async def raise_fault(self, kind: str, subject: str, detail: str = "") -> None:
+    async def record_faults(self, changes: Sequence[FaultChange]) -> None:
         now = self._clock.utc()
-        await self.write(lambda c: journal.raise_fault(c, kind, subject, detail, now))
+        await self.write(lambda c: journal.record_faults(c, changes, now))
+
+    async def raise_fault(self, kind: str, subject: str, detail: str = "") -> None:
+        await self.record_faults([FaultChange(kind, subject, detail)])
 
     async def clear_fault(self, kind: str, subject: str) -> None:
-        now = self._clock.utc()
-        await self.write(lambda c: journal.clear_fault(c, kind, subject, now))
+        await self.record_faults([FaultChange(kind, subject, None)])
 
     async def park_message(self, topic: str, reason: str, payload: bytes) -> None:
+        """Keep a refused message for a technician; the oldest make room."""
         now = self._clock.utc()
         await self.write(lambda c: journal.park(c, topic, reason, payload, now))

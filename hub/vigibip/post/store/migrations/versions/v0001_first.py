@@ -88,6 +88,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_incident_closed_at", "incident", ["closed_at"], unique=False)
     op.create_index("ix_incident_last_press_at", "incident", ["last_press_at"], unique=False)
+    op.create_index("ix_incident_opened_at", "incident", ["opened_at"], unique=False)
     op.create_index(
         "uq_incident_open_number",
         "incident",

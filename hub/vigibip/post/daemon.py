@@ -1,0 +1,263 @@
+"""The post's daemon: builds its parts, hands each what it needs, starts and ends them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+from collections.abc import Coroutine, Sequence
+from typing import IO, Any
+
+from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError, UsageError
+from vigibip.base.trace import Trace
+from vigibip.post.answers import Answers
+from vigibip.post.authority import Authority
+from vigibip.post.broker_link import BrokerLink, tls_context
+from vigibip.post.config import PostSettings
+from vigibip.post.deadlines import Deadlines
+from vigibip.post.enrolment import BrokerAddress, Enrolments
+from vigibip.post.enrolment_server import EnrolmentServer
+from vigibip.post.faults import FaultKind, Faults
+from vigibip.post.intake import Intake
+from vigibip.post.known_boxes import KnownBoxes
+from vigibip.post.relay import Relay
+from vigibip.post.store import Store
+from vigibip.post.store.incidents import IntakeRules
+from vigibip.post.telling import Telling
+from vigibip.post.unstored import Unstored
+from vigibip.radio.clips import ClipStore
+from vigibip.radio.contract import Radio
+from vigibip.radio.voice import VoiceRadio
+
+_log = logging.getLogger(__name__)
+
+_WATCH_RETRY_S = 1.0
+
+
+class PostDaemon:
+    """One worker of the post. `radios` None: those of the settings."""
+
+    def __init__(
+        self,
+        settings: PostSettings,
+        *,
+        clock: Clock,
+        radios: Sequence[Radio] | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        trace = trace or Trace()
+        self._settings = settings
+        self._clock = clock
+        self._lock: IO[bytes] | None = None
+        self._radios = tuple(_radios(settings, clock) if radios is None else radios)
+        self.store = Store(settings.store_path, clock=clock)
+        self._faults = Faults(self.store, clock)
+        self._boxes = KnownBoxes(self.store)
+        self._relay = Relay(self.store, self._radios, settings.relay, clock, self._faults, trace)
+        self._telling = Telling(self.store, self._publish, self._boxes, clock, trace)
+        self._deadlines = Deadlines(self.store, self._relay, self._telling, settings.relay, clock)
+        self._unstored = Unstored(
+            self._relay,
+            clock,
+            # The two need each other: intake hands over what fails, and is asked again for it.
+            lambda box_id, alert: self._intake.commit(box_id, alert),  # noqa: PLW0108
+        )
+        self._intake = Intake(
+            self.store,
+            self._boxes,
+            self._publish,
+            self._relay,
+            self._unstored,
+            self._telling,
+            self._faults,
+            IntakeRules(
+                worker=settings.relay.worker,
+                lease_s=settings.relay.lease_s,
+                digest_older_than_s=settings.relay.digest_older_than_s,
+                digest_gather_s=settings.relay.digest_gather_s,
+            ),
+            trace,
+            self._deadlines.fresh_alert,
+        )
+        self._answers = Answers(
+            self.store,
+            self._relay,
+            self._telling,
+            self._deadlines,
+            settings.answers,
+            self._faults,
+        )
+        self._link: BrokerLink | None = None
+        self._enrolment: EnrolmentServer | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._running = False
+
+    @property
+    def faults(self) -> dict[tuple[str, str], str]:
+        """(kind, subject) -> detail of what is wrong now."""
+        return self._faults.present
+
+    @property
+    def busy(self) -> bool:
+        """True while something is under way that ends without time passing.
+
+        A transmission takes time, and an answer that the broker took waits for its box: neither
+        counts.
+        """
+        return self._running and (
+            not self.store.idle
+            or self._intake.busy
+            or self._answers.busy
+            or self._relay.busy
+            or self._deadlines.busy
+            or any(getattr(radio, "busy", False) for radio in self._radios)
+            or (self._link is not None and self._link.busy)
+        )
+
+    @property
+    def connected(self) -> bool:
+        """True while messages flow from and to the broker."""
+        return self._link is not None and self._link.connected
+
+    @property
+    def enrolment_port(self) -> int | None:
+        """The port on which boxes are enrolled; None while it is not served."""
+        return None if self._enrolment is None else self._enrolment.port
+
+    async def start(self) -> None:
+        """Return once everything runs; the broker and the radios may still be absent.
+
+        Raises UsageError when another process serves this directory, ConfigurationError before
+        `vigibip post init`, StorageError.
+        """
+        settings = self._settings
+        authority = Authority.load(settings.authority_dir, clock=self._clock)
+        tls = tls_context(authority.certificate_path, authority.client_files("post"))
+        self._lock = _lock(settings)
+        try:
+            await asyncio.to_thread(self.store.start)
+            self._running = True
+            await self._faults.start()
+            await self._boxes.load()
+            for radio in self._radios:
+                await radio.start()
+            await self._relay.start()
+            await self._telling.refresh()
+            self._link = BrokerLink(
+                settings.broker,
+                tls,
+                self._clock,
+                on_message=self._intake.message,
+                on_connection=self._connection,
+            )
+            self._link.start()
+            await self._start_enrolment(authority)
+        except BaseException:
+            await self.stop()
+            raise
+        if self._radios:
+            self._faults.clear_fault(FaultKind.NO_RADIO)
+        else:
+            self._faults.raise_fault(FaultKind.NO_RADIO)
+        self._own(self._telling.run())
+        self._own(self._deadlines.run())
+        self._own(self._unstored.run())
+        self._own(self._watch())
+        for radio in self._radios:
+            self._own(self._answers.listen(radio))
+        _log.info("the post serves %d boxes on %d radios", len(self._boxes), len(self._radios))
+
+    async def stop(self) -> None:
+        """End in order: nothing new comes in, what came in is committed, the radios fall silent."""
+        if self._enrolment is not None:
+            await self._enrolment.stop()
+        if self._link is not None:
+            await self._intake.stop()
+            await self._link.stop()
+        await self._relay.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for radio in self._radios:
+            await radio.close()
+        if self._running:
+            await self._faults.stop()
+            self._running = False
+            await asyncio.to_thread(self.store.close)
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    async def _start_enrolment(self, authority: Authority) -> None:
+        settings = self._settings
+        broker = BrokerAddress(settings.boxes_broker.host, settings.boxes_broker.port)
+        server = EnrolmentServer(
+            Enrolments(authority, self.store, self._clock, broker),
+            authority,
+            self._clock,
+            host=settings.enrolment.host,
+            port=settings.enrolment.port,
+            public_hosts=[settings.enrolment_public_host],
+        )
+        await server.start()
+        self._enrolment = server
+
+    def _publish(self, topic: str, payload: bytes) -> bool:
+        return self._link is not None and self._link.publish(topic, payload)
+
+    def _connection(self, up: bool, reason: str) -> None:
+        if up:
+            self._faults.clear_fault(FaultKind.BROKER_LOST)
+            self._telling.connected()
+        else:
+            self._faults.raise_fault(FaultKind.BROKER_LOST, "", reason)
+
+    async def _watch(self) -> None:
+        """Notice what another process, the console, has committed."""
+        seen: int | None = None
+        while True:
+            try:
+                version = await self.store.data_version()
+                if version != seen:
+                    seen = version
+                    await self._relay.refresh()
+                    await self._telling.refresh()
+                    self._deadlines.wake()
+            except StorageError as error:
+                self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+                await self._clock.sleep(_WATCH_RETRY_S)
+            await self._clock.sleep(self._settings.store_watch_s)
+
+    def _own(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(_tell_end)
+        self._tasks.append(task)
+
+
+def _tell_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("a part of the post ended by a mistake of ours", exc_info=error)
+
+
+def _radios(settings: PostSettings, clock: Clock) -> list[Radio]:
+    voice = settings.radio.voice
+    if voice is None:
+        return []
+    clips = ClipStore(settings.clips_dir, sample_rate_hz=voice.sample_rate_hz)
+    return [VoiceRadio(voice, clips, clock)]
+
+
+def _lock(settings: PostSettings) -> IO[bytes]:
+    """Hold the directory for this process; it is given back when the process ends, however."""
+    file = (settings.data_dir / "post.lock").open("ab")
+    with contextlib.ExitStack() as on_failure:
+        on_failure.callback(file.close)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UsageError(f"another post serves {settings.data_dir}") from error
+        on_failure.pop_all()
+    return file

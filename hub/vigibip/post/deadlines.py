@@ -1,0 +1,71 @@
+"""What only time brings: nobody answered, or nobody arrived."""
+
+from __future__ import annotations
+
+from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError
+from vigibip.post.alarm import Alarm
+from vigibip.post.config import RelaySettings
+from vigibip.post.relay import Relay
+from vigibip.post.store import Store
+from vigibip.post.telling import Telling
+
+_RETRY_S = 1.0
+
+
+class Deadlines:
+    """Looks into the store whenever the next moment has come."""
+
+    def __init__(
+        self,
+        store: Store,
+        relay: Relay,
+        telling: Telling,
+        settings: RelaySettings,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._relay = relay
+        self._telling = telling
+        self._settings = settings
+        self._clock = clock
+        self._alarm = Alarm(clock)
+        self._next_s: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._alarm.pending
+
+    def wake(self) -> None:
+        """Look now: something changed that moves a deadline."""
+        self._alarm.ring()
+
+    def fresh_alert(self) -> None:
+        """An alert is committed: in a known time it will be unanswered."""
+        due_s = self._clock.monotonic_s() + self._settings.unanswered_after_s
+        if self._next_s is None or self._next_s > due_s:
+            self._alarm.ring()
+
+    async def run(self) -> None:
+        """Do what is due, for ever."""
+        while True:
+            delay_s = await self._look()
+            self._next_s = None if delay_s is None else self._clock.monotonic_s() + delay_s
+            await self._alarm.wait(delay_s)
+
+    async def _look(self) -> float | None:
+        """Do what is due; return the seconds to the next deadline."""
+        try:
+            changes, next_at = await self._store.find_overdue(
+                unanswered_after_s=self._settings.unanswered_after_s,
+                overdue_after_s=self._settings.overdue_after_s,
+            )
+        except StorageError:
+            return _RETRY_S
+        for change in changes:
+            self._telling.send(change.messages)
+        if changes:
+            self._relay.wake()
+        if next_at is None:
+            return None
+        return max(0.05, (next_at - self._clock.utc()).total_seconds())

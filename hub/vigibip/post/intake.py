@@ -1,0 +1,269 @@
+"""Takes in what the boxes say: authenticate, commit, and only then announce and send a receipt.
+
+Nothing that comes in can stop it: what is not of whom it says is counted and dropped, what cannot
+be understood is refused, parked and told, and one box's flood or poison delays no other box.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal
+
+from vigibip.alert import topics
+from vigibip.alert.messages import (
+    VERSION,
+    Alert,
+    AnswerAck,
+    BadMacError,
+    BadMessageError,
+    BoxStatus,
+    Receipt,
+    open_message,
+    read_alert,
+    seal_message,
+)
+from vigibip.base.errors import StorageError
+from vigibip.base.trace import Trace
+from vigibip.post.errors import UnknownBoxError
+from vigibip.post.faults import FaultKind, Faults
+from vigibip.post.known_boxes import KnownBoxes
+from vigibip.post.refusal import alert_id_in
+from vigibip.post.relay import Relay
+from vigibip.post.store import Store
+from vigibip.post.store.incidents import IntakeRules
+from vigibip.post.store.records import Accepted, KnownBox
+from vigibip.post.telling import Telling
+from vigibip.post.unstored import Committed, Unstored
+
+_log = logging.getLogger(__name__)
+
+# Messages of one box in the works at once. A box serves 16 bips pressed together; what is beyond
+# gets no receipt now and comes again.
+_AT_ONCE_PER_BOX = 64
+# Look-ups of boxes that are not known, in all: anybody could make them up.
+_LOOKUPS_AT_ONCE = 32
+
+Publish = Callable[[str, bytes], bool]
+
+
+class Intake:
+    """One for the post. `message` is called for every message that the broker brings."""
+
+    def __init__(
+        self,
+        store: Store,
+        boxes: KnownBoxes,
+        publish: Publish,
+        relay: Relay,
+        unstored: Unstored,
+        telling: Telling,
+        faults: Faults,
+        rules: IntakeRules,
+        trace: Trace,
+        on_fresh: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._boxes = boxes
+        self._publish = publish
+        self._relay = relay
+        self._unstored = unstored
+        self._telling = telling
+        self._faults = faults
+        self._rules = rules
+        self._trace = trace
+        self._on_fresh = on_fresh
+        self._in_hand: Counter[str] = Counter()
+        self._lookups: set[str] = set()
+        self._statuses: dict[str, BoxStatus] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.refused = 0
+        """Messages that were not taken, for whatever reason, since the start."""
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    def status_of(self, box_id: str) -> BoxStatus | None:
+        """Return what the box last said of itself since the post started."""
+        return self._statuses.get(box_id)
+
+    async def stop(self) -> None:
+        """Let what is in the works end: it may be committed already."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def message(self, topic: str, payload: bytes) -> None:
+        """Take one message. Never raises and never waits."""
+        try:
+            box_id, kind = topics.parse_up(topic)
+        except ValueError:
+            self._refuse(topic, payload, "no topic of a box")
+            return
+        if self._in_hand[box_id] >= _AT_ONCE_PER_BOX:
+            self.refused += 1
+            self._faults.raise_fault(FaultKind.BOX_FLOODS, box_id)
+            return
+        box = self._boxes.get(box_id)
+        if box is None or not self._open(box_id, box, kind, topic, payload):
+            self._look_up(box_id, box, kind, topic, payload)
+
+    def _open(self, box_id: str, box: KnownBox, kind: str, topic: str, payload: bytes) -> bool:
+        """Begin what the message asks for; False when this box's key did not make its HMAC."""
+        try:
+            if kind == topics.ALERT:
+                self._take_alert(box_id, box, read_alert(box.up_key, payload))
+            elif kind == topics.ANSWER_ACK:
+                ack = open_message(box.up_key, payload, AnswerAck)
+                self._own(box_id, self._telling.acknowledged(box_id, ack.sequence))
+            elif kind == topics.STATUS:
+                self._statuses[box_id] = open_message(box.up_key, payload, BoxStatus)
+                self._telling.heard_from(box_id)
+            else:
+                self._refuse(topic, payload, "no kind of message that is known", box_id)
+        except BadMacError:
+            return False
+        except BadMessageError as error:
+            self._refuse(topic, payload, str(error), box_id)
+            alert_id = alert_id_in(box.up_key, payload) if kind == topics.ALERT else None
+            if alert_id is not None:
+                self._send_receipt(box_id, box, alert_id, "refused", str(error))
+        return True
+
+    # Alerts
+
+    def _take_alert(self, box_id: str, box: KnownBox, alert: Alert) -> None:
+        self._trace.stamp("post.received", alert.alert)
+        if alert.late:
+            self._faults.raise_fault(FaultKind.PRESS_LATE, box_id)
+        if alert.version > VERSION:
+            self._faults.raise_fault(FaultKind.VERSION_NEWER, box_id, f"version {alert.version}")
+        self._own(box_id, self._commit_or_keep(box_id, box, alert))
+
+    async def _commit_or_keep(self, box_id: str, box: KnownBox, alert: Alert) -> None:
+        committed = await self.commit(box_id, alert)
+        if committed is Committed.YES:
+            return
+        self._unstored.keep(box_id, box, alert)
+        if committed is Committed.NEVER:
+            # Its box must not try for ever either; people are told, and it is on the air.
+            reason = "the post could not store it"
+            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, reason)
+            self._send_receipt(box_id, box, alert.alert, "refused", reason)
+
+    async def commit(self, box_id: str, alert: Alert) -> Committed:
+        """Commit the alert, then announce it and send its receipt."""
+        try:
+            accepted = await self._store.accept_alert(box_id, alert, rules=self._rules)
+        except UnknownBoxError:
+            await self._forget(box_id)
+            return Committed.YES
+        except StorageError as error:
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            return Committed.NOT_NOW
+        except Exception as error:  # noqa: BLE001 - an alert that we fail to understand goes on
+            _log.error("an alert of %s cannot be stored: %s", box_id, type(error).__name__)
+            return Committed.NEVER
+        self._faults.clear_fault(FaultKind.STORE_FAILED)
+        self._accepted(box_id, alert, accepted)
+        return Committed.YES
+
+    def _accepted(self, box_id: str, alert: Alert, accepted: Accepted) -> None:
+        self._trace.stamp("post.committed", alert.alert)
+        if accepted.round is not None:
+            self._relay.push(accepted.round)
+            if accepted.round.number is None:
+                self._faults.raise_fault(FaultKind.NUMBERS_EXHAUSTED)
+        elif accepted.fresh:
+            self._relay.wake()
+        self._unstored.stored(box_id, alert.alert)
+        box = self._boxes.get(box_id)
+        if box is not None and self._send_receipt(box_id, box, alert.alert, "accepted", ""):
+            self._trace.stamp("post.receipted", alert.alert)
+        self._telling.send(accepted.messages)
+        if accepted.fresh:
+            self._on_fresh()
+
+    async def _forget(self, box_id: str) -> None:
+        """The box was revoked a moment ago."""
+        self.refused += 1
+        self._faults.raise_fault(FaultKind.BOX_UNKNOWN, box_id)
+        try:
+            await self._boxes.refresh(box_id)
+        except StorageError as error:
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+
+    def _send_receipt(
+        self,
+        box_id: str,
+        box: KnownBox,
+        alert_id: str,
+        verdict: Literal["accepted", "refused"],
+        reason: str,
+    ) -> bool:
+        receipt = Receipt(alert=alert_id, verdict=verdict, reason=reason[:200])
+        return self._publish(
+            topics.down(box_id, topics.RECEIPT), seal_message(box.down_key, receipt)
+        )
+
+    # What is not taken
+
+    def _look_up(
+        self, box_id: str, box: KnownBox | None, kind: str, topic: str, payload: bytes
+    ) -> None:
+        """The box or its key may be newer than what is in memory; if not, drop the message."""
+        if box_id in self._lookups or len(self._lookups) >= _LOOKUPS_AT_ONCE:
+            self.refused += 1
+            return
+
+        async def look() -> None:
+            try:
+                changed = await self._boxes.refresh(box_id)
+            except StorageError as error:
+                self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+                return
+            finally:
+                self._lookups.discard(box_id)
+            now = self._boxes.get(box_id)
+            if now is None:
+                self._faults.raise_fault(FaultKind.BOX_UNKNOWN, box_id)
+                self._refuse(topic, payload, "no box that is served")
+            elif not (changed or box is None) or not self._open(box_id, now, kind, topic, payload):
+                self._faults.raise_fault(FaultKind.MESSAGE_FORGED, box_id)
+                self._refuse(topic, payload, "not authenticated")
+
+        self._lookups.add(box_id)
+        self._own(box_id, look())
+
+    def _refuse(self, topic: str, payload: bytes, reason: str, box_id: str | None = None) -> None:
+        """Count and park a message; tell of it when it is authentic, and so ours to mend."""
+        self.refused += 1
+        _log.warning("refused %d bytes on %r: %s", len(payload), topic[:120], reason)
+        if box_id is not None:
+            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, reason)
+
+        async def park() -> None:
+            try:
+                await self._store.park_message(topic, reason, payload)
+            except StorageError as error:
+                self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+
+        # Nobody answers for what came in no box's name: only so much of it is kept.
+        if self._in_hand[box_id or ""] < _AT_ONCE_PER_BOX:
+            self._own(box_id or "", park())
+
+    def _own(self, box_id: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        self._in_hand[box_id] += 1
+
+        def done(ended: asyncio.Task[None]) -> None:
+            self._tasks.discard(ended)
+            self._in_hand[box_id] -= 1
+            if self._in_hand[box_id] <= 0:
+                del self._in_hand[box_id]
+            if not ended.cancelled() and (error := ended.exception()) is not None:
+                _log.error("a message of %s was not handled", box_id, exc_info=error)
+
+        task.add_done_callback(done)

@@ -1,0 +1,42 @@
+"""The boxes and their keys in memory: a message is authenticated without a look at the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from vigibip.post.store import Store
+from vigibip.post.store.records import KnownBox
+
+
+class KnownBoxes(Mapping[str, KnownBox]):
+    """Box id -> keys, for every box that is enrolled and not revoked."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._boxes: dict[str, KnownBox] = {}
+
+    def __getitem__(self, box_id: str) -> KnownBox:
+        return self._boxes[box_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._boxes)
+
+    def __len__(self) -> int:
+        return len(self._boxes)
+
+    async def load(self) -> None:
+        """Read every box. Raises StorageError."""
+        self._boxes = await self._store.known_boxes()
+
+    async def refresh(self, box_id: str) -> bool:
+        """Read one box again; True when it is not what it was.
+
+        Raises StorageError.
+        """
+        before = self._boxes.get(box_id)
+        now = (await self._store.known_boxes(box_id)).get(box_id)
+        if now is None:
+            self._boxes.pop(box_id, None)
+        else:
+            self._boxes[box_id] = now
+        return now != before

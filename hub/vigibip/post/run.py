@@ -1,0 +1,53 @@
+"""The daemon as a process: logs, signals, stamps."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+
+from vigibip.base.clock import SystemClock
+from vigibip.base.errors import ConfigurationError
+from vigibip.base.trace import TRACE_VARIABLE, Trace
+from vigibip.post.config import PostSettings
+from vigibip.post.daemon import PostDaemon
+
+
+def run_post(settings: PostSettings, *, verbose: bool = False) -> None:
+    """Run until SIGTERM or SIGINT. Raises what starting raises."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: PostSettings) -> None:
+    asked_to_stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    # Before the start: who asks for an end meanwhile gets one, in order.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked_to_stop.set)
+    daemon = PostDaemon(settings, clock=SystemClock(), trace=_trace())
+    await daemon.start()
+    try:
+        await asked_to_stop.wait()
+    finally:
+        await daemon.stop()
+
+
+def _trace() -> Trace:
+    path = os.environ.get(TRACE_VARIABLE)
+    if not path:
+        return Trace()
+    stamps = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    stamps.setblocking(False)
+    try:
+        stamps.connect(path)
+    except OSError as error:
+        raise ConfigurationError(TRACE_VARIABLE, [("", f"{path}: {error.strerror}")]) from error
+    return Trace(stamps.send)
