@@ -54,7 +54,7 @@ class PostProvision:
 
     async def card(self) -> list[str]:
         """Print an officer's card; return its one-time codes in their order."""
-        told = _json(await self.run("post-card", "card", "--json"), "post card")
+        told = _json(await self.run("post-card", "card", "Patrouille 1", "--json"), "post card")
         return [str(code) for code in told["codes"]]
 
     async def run(self, name: str, *words: str, deadline_s: float = 60.0) -> str:
