@@ -12,8 +12,12 @@ BIP, OTHER_BIP, RECEIVER, FAR_RECEIVER = (bytes([2, 0, 0, 0, 0, n]) for n in ran
 
 
 class Ear:
-    def __init__(self) -> None:
+    def __init__(self, channel: int | None = 6) -> None:
+        self.channel = channel
         self.heard: list[tuple[int, bytes, bytes]] = []
+
+    def listens(self) -> int | None:
+        return self.channel
 
     def __call__(self, rssi_dbm: int, mac: bytes, frame: bytes) -> None:
         self.heard.append((rssi_dbm, mac, frame))
@@ -22,38 +26,39 @@ class Ear:
 def town_of_two(weather: Weather = CALM, seed: int = 1, clock: DrivenClock | None = None):
     air = Air(clock or DrivenClock(), weather, seed)
     bip_ear, receiver_ear = Ear(), Ear()
-    bip = air.attach(Way.UP, BIP, 6, bip_ear)
-    receiver = air.attach(Way.DOWN, RECEIVER, 6, receiver_ear)
+    bip = air.attach(Way.UP, BIP, bip_ear.listens, bip_ear)
+    receiver = air.attach(Way.DOWN, RECEIVER, receiver_ear.listens, receiver_ear)
     return air, bip, receiver, bip_ear, receiver_ear
 
 
 def test_a_frame_reaches_its_address_both_ways() -> None:
     _, bip, receiver, bip_ear, receiver_ear = town_of_two()
-    bip.send(RECEIVER, b"press")
-    receiver.send(BIP, b"heard")
+    bip.send(6, RECEIVER, b"press")
+    receiver.send(6, BIP, b"heard")
     assert [(mac, frame) for _, mac, frame in receiver_ear.heard] == [(BIP, b"press")]
     assert [(mac, frame) for _, mac, frame in bip_ear.heard] == [(RECEIVER, b"heard")]
 
 
-def test_a_broadcast_reaches_every_receiver_of_the_channel_and_no_bip() -> None:
-    air, bip, _, _, receiver_ear = town_of_two()
-    far_ear, other_bip_ear, off_channel_ear = Ear(), Ear(), Ear()
-    air.attach(Way.DOWN, FAR_RECEIVER, 6, far_ear)
-    air.attach(Way.UP, OTHER_BIP, 6, other_bip_ear)
-    air.attach(Way.DOWN, bytes(6), 11, off_channel_ear)
-    bip.send(BROADCAST, b"press")
+def test_a_broadcast_reaches_all_others_who_listen_on_its_channel() -> None:
+    air, bip, _, bip_ear, receiver_ear = town_of_two()
+    far_ear, off_channel_ear, asleep_ear = Ear(), Ear(11), Ear(None)
+    air.attach(Way.DOWN, FAR_RECEIVER, far_ear.listens, far_ear)
+    air.attach(Way.DOWN, bytes(6), off_channel_ear.listens, off_channel_ear)
+    air.attach(Way.UP, OTHER_BIP, asleep_ear.listens, asleep_ear)
+    bip.send(6, BROADCAST, b"press")
     assert [len(ear.heard) for ear in (receiver_ear, far_ear)] == [1, 1]
-    assert not other_bip_ear.heard
     assert not off_channel_ear.heard
+    assert not asleep_ear.heard
+    assert not bip_ear.heard, "nobody hears himself"
 
 
 def test_a_frame_on_another_channel_reaches_nobody_until_the_hunt_finds_it() -> None:
-    air, bip, receiver, _, receiver_ear = town_of_two()
-    receiver.channel = 11
-    bip.send(BROADCAST, b"press")
+    air, bip, _, _, receiver_ear = town_of_two()
+    receiver_ear.channel = 11
+    bip.send(6, BROADCAST, b"press")
     assert not receiver_ear.heard
     assert air.counts.up.nobody == 1
-    bip.send(BROADCAST, b"press", channel=11)
+    bip.send(11, BROADCAST, b"press")
     assert len(receiver_ear.heard) == 1
 
 
@@ -61,8 +66,8 @@ def test_a_frame_on_another_channel_reaches_nobody_until_the_hunt_finds_it() -> 
 def test_losses_come_near_their_share(loss: float) -> None:
     air, bip, receiver, bip_ear, receiver_ear = town_of_two(Weather(loss_up=loss))
     for _ in range(2000):
-        bip.send(RECEIVER, b"x")
-        receiver.send(BIP, b"y")
+        bip.send(6, RECEIVER, b"x")
+        receiver.send(6, BIP, b"y")
     assert abs(len(receiver_ear.heard) / 2000 - (1 - loss)) < 0.04
     assert len(bip_ear.heard) == 2000, "only one way was to lose"
     assert air.counts.up.lost + air.counts.up.heard == air.counts.up.sent == 2000
@@ -71,7 +76,7 @@ def test_losses_come_near_their_share(loss: float) -> None:
 def test_duplicates_come_near_their_share_and_are_the_same_bytes() -> None:
     _, bip, _, _, receiver_ear = town_of_two(Weather(duplicated=0.25))
     for number in range(1000):
-        bip.send(RECEIVER, number.to_bytes(2, "big"))
+        bip.send(6, RECEIVER, number.to_bytes(2, "big"))
     assert abs(len(receiver_ear.heard) - 1250) < 60
     assert len({frame for _, _, frame in receiver_ear.heard}) == 1000
 
@@ -79,7 +84,7 @@ def test_duplicates_come_near_their_share_and_are_the_same_bytes() -> None:
 async def test_a_delay_is_kept_on_the_clock_that_was_given() -> None:
     clock = DrivenClock()
     air, bip, _, _, receiver_ear = town_of_two(Weather(delay_ms=40, jitter_ms=20), clock=clock)
-    bip.send(RECEIVER, b"x")
+    bip.send(6, RECEIVER, b"x")
     await clock.advance(0.039)
     assert not receiver_ear.heard
     await clock.advance(0.022)
@@ -90,7 +95,7 @@ async def test_a_delay_is_kept_on_the_clock_that_was_given() -> None:
 async def test_a_frame_under_way_to_an_antenna_that_left_is_dropped() -> None:
     clock = DrivenClock()
     air, bip, receiver, _, receiver_ear = town_of_two(Weather(delay_ms=5), clock=clock)
-    bip.send(RECEIVER, b"x")
+    bip.send(6, RECEIVER, b"x")
     receiver.leave()
     await clock.advance(1)
     assert not receiver_ear.heard
@@ -102,7 +107,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
         air, bip, _, _, ear = town_of_two(Weather(loss_up=0.3, duplicated=0.1), seed)
         picks = random.Random(0)
         for _ in range(200):
-            bip.send(RECEIVER, picks.randbytes(4))
+            bip.send(6, RECEIVER, picks.randbytes(4))
         return [rssi for rssi, _, _ in ear.heard] + [air.counts.up.lost]
 
     assert run(1) == run(1)
@@ -113,7 +118,7 @@ def test_every_listener_to_the_air_sees_a_frame_that_is_then_lost() -> None:
     air, bip, _, _, receiver_ear = town_of_two(Weather(loss_up=1.0))
     seen: list[bytes] = []
     air.frames.append(lambda sender, frame: seen.append(sender.mac + frame))
-    bip.send(RECEIVER, b"x")
+    bip.send(6, RECEIVER, b"x")
     assert seen == [BIP + b"x"]
     assert not receiver_ear.heard
 
@@ -122,7 +127,7 @@ def test_every_listener_to_the_air_sees_a_frame_that_is_then_lost() -> None:
 def test_what_the_radio_could_not_carry_is_refused(frame: bytes) -> None:
     _, bip, *_ = town_of_two()
     with pytest.raises(ValueError, match="bytes"):
-        bip.send(RECEIVER, frame)
+        bip.send(6, RECEIVER, frame)
 
 
 @pytest.mark.parametrize("wrong", [{"loss_up": 1.5}, {"duplicated": -0.1}, {"delay_ms": -1}])

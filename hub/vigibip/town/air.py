@@ -1,7 +1,7 @@
 """The air between the bips and the receivers: one channel each, losses, echoes, delays, seeded.
 
-An antenna hears what is sent on the channel that it is tuned to, to its own address or to all.
-As on the real air, nobody learns whether a frame was heard.
+An antenna hears what is sent on the channel that it listens on, to its own address or to all. As
+on the real air, nobody learns whether a frame was heard.
 """
 
 from __future__ import annotations
@@ -21,8 +21,11 @@ _log = logging.getLogger(__name__)
 # ESP-NOW carries no more; a longer one is a fault of the sender.
 FRAME_MAX_BYTES = 250
 
-Deliver = Callable[[int, bytes, bytes], None]
+Deliver = Callable[[int, bytes, bytes], object]
 """Called with rssi_dbm, the sender's address and the frame."""
+
+Listens = Callable[[], int | None]
+"""Tells the channel that a device's radio listens on now; None while the radio is off."""
 
 
 class Way(Enum):
@@ -79,18 +82,16 @@ class AirCounts:
 class Antenna:
     """One device's place in the air. Made by Air.attach."""
 
-    def __init__(self, air: Air, way: Way, mac: bytes, channel: int, deliver: Deliver) -> None:
+    def __init__(self, air: Air, way: Way, mac: bytes, listens: Listens, deliver: Deliver) -> None:
         self._air = air
         self.way = way
         self.mac = mac
-        self.channel = channel
+        self.listens = listens
         self.deliver = deliver
 
-    def send(self, mac: bytes, frame: bytes, channel: int | None = None) -> None:
-        """Send `frame` to the antenna at `mac`, or to all with BROADCAST; tunes to `channel`."""
-        if channel is not None:
-            self.channel = channel
-        self._air.carry(self, mac, frame)
+    def send(self, channel: int, mac: bytes, frame: bytes) -> None:
+        """Send `frame` on `channel` to the antenna at `mac`, or to all with BROADCAST."""
+        self._air.carry(self, channel, mac, frame)
 
     def leave(self) -> None:
         """Take the antenna out of the air; twice is harmless."""
@@ -110,11 +111,11 @@ class Air:
         self._antennas: list[Antenna] = []
         self._under_way: set[asyncio.Task[None]] = set()
 
-    def attach(self, way: Way, mac: bytes, channel: int, deliver: Deliver) -> Antenna:
-        """Return a new antenna, tuned to `channel`. Raises ValueError for a second one of a mac."""
+    def attach(self, way: Way, mac: bytes, listens: Listens, deliver: Deliver) -> Antenna:
+        """Return a new antenna. Raises ValueError for a second one of the same address."""
         if any(other.mac == mac for other in self._antennas):
             raise ValueError("this address is in the air already")
-        antenna = Antenna(self, way, mac, channel, deliver)
+        antenna = Antenna(self, way, mac, listens, deliver)
         self._antennas.append(antenna)
         return antenna
 
@@ -126,7 +127,7 @@ class Air:
         """Change the named properties of the weather, from the next frame on."""
         self.weather = replace(self.weather, **what)  # type: ignore[arg-type]
 
-    def carry(self, sender: Antenna, mac: bytes, frame: bytes) -> None:
+    def carry(self, sender: Antenna, channel: int, mac: bytes, frame: bytes) -> None:
         """Take `frame` from `sender` to whoever is meant and can hear it. Never waits."""
         if not 0 < len(frame) <= FRAME_MAX_BYTES:
             raise ValueError(f"a frame of {len(frame)} bytes")
@@ -137,9 +138,8 @@ class Air:
             antenna
             for antenna in self._antennas
             if antenna is not sender
-            and antenna.way is not sender.way
-            and antenna.channel == sender.channel
             and mac in (BROADCAST, antenna.mac)
+            and antenna.listens() == channel
         ]
         if not addressed:
             counts.sent += 1

@@ -15,9 +15,11 @@ import random
 import secrets
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from vigibip.base.clock import DrivenClock
+from vigibip.base.trace import Trace, parse_stamp
 from vigibip.box.config import BoxSettings
 from vigibip.box.daemon import BoxDaemon
 from vigibip.box.link import OnFrame
@@ -38,8 +40,17 @@ from vigibip.town.plans import BIPS_A_SHOP, RADIO_CHANNEL, ShopPlan, plan_of
 # Of the machine's own time: an exchange that takes longer hangs.
 _SETTLE_DEADLINE_S = 20.0
 _SETTLE_LOOK_S = 0.001
-# A message in the broker's hands makes nobody busy for a moment: it must be calm for some looks.
-_CALM_LOOKS = 3
+# An answer that is in the broker's hands makes nobody busy: calm must last some looks.
+_CALM_LOOKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stamp, on the driven clock."""
+
+    at_s: float
+    stage: str
+    subject: str
 
 
 class DrivenReceiver:
@@ -134,6 +145,7 @@ class DrivenShop:
             self.settings,
             clock=self._town.clock,
             link=self.receiver,
+            trace=self._town.trace,
             chance=random.Random(self.number),
         )
         await self.box.start()
@@ -179,6 +191,9 @@ class DrivenTown:
         self.clock = DrivenClock(settle=self.settle)
         self.air = Air(self.clock, weather, seed)
         self.radio = PaperRadio(self.clock)
+        self.journal: list[Entry] = []
+        """Every stamp of every daemon, in the order in which things happened."""
+        self.trace = Trace(self._write_down)
         self.post: PostDaemon | None = None
         self.shops: list[DrivenShop] = []
         self._children = Children(directory, os.environ)
@@ -208,7 +223,9 @@ class DrivenTown:
 
     async def start_post(self) -> None:
         self.radio = PaperRadio(self.clock)
-        self.post = PostDaemon(self.post_settings, clock=self.clock, radios=[self.radio])
+        self.post = PostDaemon(
+            self.post_settings, clock=self.clock, radios=[self.radio], trace=self.trace
+        )
         await self.post.start()
 
     async def stop_post(self) -> None:
@@ -224,14 +241,18 @@ class DrivenTown:
         """Return once nothing is under way that ends without time passing. Raises TownError."""
         deadline_s = time.monotonic() + _SETTLE_DEADLINE_S
         await DrivenClock.run_ready()
+        if not self._busy():
+            return
         calm = 0
+        seen = self._signs()
         while calm < _CALM_LOOKS:
-            busy = self._busy()
-            calm = 0 if busy else calm + 1
+            await asyncio.sleep(_SETTLE_LOOK_S)
+            await DrivenClock.run_ready()
+            busy, signs = self._busy(), self._signs()
+            calm = 0 if busy or signs != seen else calm + 1
+            seen = signs
             if time.monotonic() > deadline_s:
                 raise TownError(f"driven time stands still: {', '.join(busy)} never comes to rest")
-            await asyncio.sleep(_SETTLE_LOOK_S if busy else 0)
-            await DrivenClock.run_ready()
 
     async def close(self) -> None:
         for shop in self.shops:
@@ -255,6 +276,16 @@ class DrivenTown:
         for shop in self.shops:
             await shop.start_box()
         await self.settle()
+
+    def _signs(self) -> tuple[int, ...]:
+        """Return what changes whenever something passes between the daemons."""
+        counts = [shop.network.counts for shop in self.shops]
+        passed = [count.bytes_up + count.bytes_down for count in counts]
+        return (len(self.journal), *passed)
+
+    def _write_down(self, stamp: bytes) -> None:
+        stage, subject, _ = parse_stamp(stamp)
+        self.journal.append(Entry(self.clock.monotonic_s(), stage, subject))
 
     def _busy(self) -> list[str]:
         busy = [
