@@ -13,7 +13,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from vigibip.base.errors import StorageError
-from vigibip.post.store.schema import HEAD_REVISION
 
 # The console and the commands write to the same file; none of them holds it for long.
 _BUSY_TIMEOUT_S = 5.0
@@ -109,21 +108,21 @@ def _still_open(connection: Connection) -> None:
         raise StorageError("the database ended the transaction by itself")
 
 
-def migrate(path: Path) -> None:
-    """Bring the file at `path` to HEAD_REVISION, creating it where there is none.
+def migrate(path: Path, scripts: Path, head: str) -> None:
+    """Bring the file at `path` to the revision `head`, creating it where there is none.
 
-    One transaction holds every step and its record. Raises StorageError, also for a store that a
-    newer release has written.
+    scripts: the folder of Alembic's env.py and versions/. One transaction holds every step and
+    its record. Raises StorageError, also for a store that a newer release has written.
     """
     try:
         with open_engine(path).connect() as connection:
-            if _revision(connection) == HEAD_REVISION:
+            if _revision(connection) == head:
                 return
             # Alembic is slow to import and large in memory: only for a store that needs it.
-            from vigibip.post.store.migrations.upgrade import upgrade
+            from vigibip.post.store.upgrade import upgrade
 
             with connection.begin():
-                upgrade(connection)
+                upgrade(connection, scripts)
     except (SQLAlchemyError, OSError) as error:
         raise StorageError(f"{path}: {error}") from error
 

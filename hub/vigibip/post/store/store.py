@@ -33,8 +33,11 @@ from vigibip.post.store.records import (
     ShopView,
     TokenRow,
 )
+from vigibip.post.store.schema import HEAD_REVISION
 
 T = TypeVar("T")
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Store:
@@ -55,7 +58,7 @@ class Store:
 
     def start(self) -> None:
         """Create or migrate the file, and open it. Raises StorageError."""
-        migrate(self._path)
+        migrate(self._path, _MIGRATIONS, HEAD_REVISION)
         self._writer.start()
         self._started = True
 

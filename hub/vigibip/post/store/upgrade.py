@@ -12,19 +12,19 @@ from sqlalchemy import Connection
 from vigibip.base.errors import StorageError
 
 
-def alembic_config(connection: Connection | None = None) -> Config:
-    """Return Alembic's configuration of this store; there is no alembic.ini to find or forget."""
+def alembic_config(scripts: Path, connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration for the folder `scripts`; there is no alembic.ini to find."""
     config = Config()
     # Alembic reads % as an interpolation.
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config
 
 
-def upgrade(connection: Connection, to: str = "head") -> None:
+def upgrade(connection: Connection, scripts: Path, to: str = "head") -> None:
     """Run every migration up to `to`. Raises StorageError for a revision that is not known here."""
     try:
-        command.upgrade(alembic_config(connection), to)
+        command.upgrade(alembic_config(scripts, connection), to)
     except CommandError as error:
         raise StorageError(f"the store is not of this release: {error}") from error
