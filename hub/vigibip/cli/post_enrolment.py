@@ -1,0 +1,102 @@
+"""`vigibip post enrol|revoke|broker-config`: who may speak to this post. Thin, as all of cli."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vigibip.base.errors import UsageError
+
+app = typer.Typer()
+
+Config = Annotated[Path, typer.Option("--config", help="Le fichier de configuration.")]
+AsJson = Annotated[bool, typer.Option("--json", help="En JSON, pour les programmes.")]
+DEFAULT_CONFIG = Path("/etc/vigibip/post.toml")
+
+
+@app.command()
+def enrol(
+    name: Annotated[str, typer.Option("--name", help="Le nom du commerce, pour la console.")] = "",
+    spoken: Annotated[
+        str, typer.Option("--spoken", help="Le nom tel que la radio le dit (par défaut : --name).")
+    ] = "",
+    address: Annotated[str, typer.Option("--address", help="L'adresse, dite à la radio.")] = "",
+    box: Annotated[
+        str, typer.Option("--box", help="Un nouveau jeton pour ce boîtier, jamais enrôlé.")
+    ] = "",
+    valid_h: Annotated[
+        int, typer.Option("--hours", min=1, max=168, help="Durée de validité du jeton.")
+    ] = 24,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Inscrire un commerce et donner le jeton à usage unique de son boîtier."""
+    if bool(box) == bool(name):
+        raise UsageError("donner --name (un nouveau commerce) ou --box (un nouveau jeton)")
+    from vigibip.base.clock import SystemClock
+    from vigibip.post.config import load_post_settings
+    from vigibip.post.shop_enrolment import enrol_again, enrol_shop
+
+    settings, clock, valid_for_s = load_post_settings(config), SystemClock(), valid_h * 3600.0
+    if box:
+        made = asyncio.run(enrol_again(settings, clock, box_id=box, valid_for_s=valid_for_s))
+    else:
+        made = asyncio.run(
+            enrol_shop(
+                settings,
+                clock,
+                name=name,
+                spoken=spoken or name,
+                address=address,
+                valid_for_s=valid_for_s,
+            )
+        )
+    if made.clip_fault:
+        print(f"attention : la phrase du commerce manque ({made.clip_fault})", file=sys.stderr)
+    expires = made.expires_utc.isoformat(timespec="seconds")
+    if as_json:
+        told = {"box": made.box_id, "token": made.token.text(), "expires": expires}
+        print(json.dumps(told))
+        return
+    print(f"boîtier {made.box_id} ; au commerce, avant {expires} :", file=sys.stderr)
+    print(f"vigibip box enrol {made.token.text()}")
+
+
+@app.command()
+def revoke(
+    box: Annotated[str, typer.Argument(help="L'identifiant du boîtier.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Ne plus croire un boîtier perdu, volé ou remplacé."""
+    from vigibip.base.clock import SystemClock
+    from vigibip.post.config import load_post_settings
+    from vigibip.post.shop_enrolment import revoke as revoke_box
+
+    asyncio.run(revoke_box(load_post_settings(config), SystemClock(), box))
+    print(f"{box} est révoqué")
+    print(
+        "le courtier ne le saura qu'après `vigibip post broker-config` et son redémarrage",
+        file=sys.stderr,
+    )
+
+
+@app.command("broker-config")
+def broker_config(
+    directory: Annotated[Path, typer.Option("--directory", help="Où écrire les fichiers.")],
+    user: Annotated[
+        str, typer.Option("--user", help="L'utilisateur sous lequel mosquitto tourne.")
+    ] = "mosquitto",
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Écrire la configuration de mosquitto : TLS mutuel, et à chaque boîtier ses seuls sujets."""
+    from vigibip.post.authority import Authority
+    from vigibip.post.broker_config import BrokerConfig, write_broker_config
+    from vigibip.post.config import load_post_settings
+
+    settings = load_post_settings(config)
+    hosts = [settings.boxes_broker.host, settings.broker.host, "localhost", "127.0.0.1"]
+    broker = BrokerConfig(hosts=list(dict.fromkeys(hosts)), port=settings.broker.port, user=user)
+    print(write_broker_config(directory, Authority.load(settings.authority_dir), broker))
