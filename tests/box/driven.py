@@ -24,6 +24,7 @@ class SmallCarrier:
         self.name = "data"
         self.up = False
         self.busy = False
+        self.counts: dict[str, int] = {}
         self.sent: list[Alert] = []
         self.acknowledged: list[int] = []
         self.statuses: list[BoxStatus] = []

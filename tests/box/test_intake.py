@@ -140,8 +140,11 @@ async def test_polls_and_statuses_are_answered_with_what_stands(box: DrivenBox, 
     assert await box.state(bip, 99) == NONE
     await box.hear(bip, bip.status())
     assert box.link.states(bip)[-1] == NONE
-    told = await box.daemon.describe()
+    told = box.daemon.description()
     assert told["devices"][0]["battery_mv"] == 3800
+    assert box.sql("SELECT battery_mv FROM devices") == [(None,)]
+    await box.clock.advance(3600)
+    assert box.sql("SELECT battery_mv, heard_ms FROM devices") == [(3800, 1767603600000)]
 
 
 async def test_an_old_poll_is_not_answered(box: DrivenBox, bip: Bip) -> None:
@@ -174,7 +177,7 @@ async def test_what_does_not_open_is_counted_and_never_answered(
     await box.hear(bip, *poisoned)
     assert box.carrier.take() == []
     assert box.link.sent == []
-    counts = (await box.daemon.describe())["frames"]
+    counts = box.daemon.description()["frames"]
     assert {"seal", "length", "version", "kind", "unknown_device"} == set(counts)
     assert sum(counts.values()) == len(poisoned)
     assert FaultCode.FRAME_VERSION in box.codes()

@@ -6,6 +6,7 @@ outbox, because only the post's receipt ends an alert's wait.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from vigibip.alert.messages import Alert, Answer, BoxStatus, Receipt
@@ -38,6 +39,11 @@ class Carrier(Protocol):
     @property
     def up(self) -> bool:
         """False while it is known to be down. True promises nothing."""
+        ...
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """What happened on it, for a technician."""
         ...
 
     @property

@@ -36,8 +36,9 @@ _log = logging.getLogger(__name__)
 
 # A changed fault is told soon, and several that change together are told together.
 _STATUS_SOON_S = 1.0
-# The floor under the clock loses at most so much at a power cut; each write wears the card.
-_KEEP_TIME_EVERY_S = 3600.0
+# What binds nothing is written so often: the floor under the clock and what bips last said lose
+# at most that much at a power cut, and each write wears the card.
+_BATCH_EVERY_S = 3600.0
 
 
 class BoxDaemon:
@@ -123,7 +124,7 @@ class BoxDaemon:
         )
         self._book.stored = self._stored
         self._control = ControlServer(
-            settings.control_path, {"status": self.describe, "reload": self._reload}
+            settings.control_path, {"status": self._describe, "reload": self._reload}
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._passing: set[asyncio.Task[Any]] = set()
@@ -162,14 +163,14 @@ class BoxDaemon:
         await self._control.start()
         self._timers.call_in(self._settings.device_poll_s, self._watch_devices)
         self._timers.call_in(self._settings.status_interval_s, self._tell_status_regularly)
-        self._timers.call_in(_KEEP_TIME_EVERY_S, self._keep_time)
+        self._timers.call_in(_BATCH_EVERY_S, self._write_batch_regularly)
         _log.info("the box runs: %d devices, %d alerts wait", len(self._devices), len(self._outbox))
 
     async def stop(self) -> None:
         """End in order: no more frames, everything written, then the carriers and the store."""
         await self._control.close()
         await self._link.close()
-        self._book.save([])
+        await self._write_batch()
         await self._book.saved()
         for carrier in self._carriers:
             await carrier.close()
@@ -185,7 +186,10 @@ class BoxDaemon:
 
     # What a person or the post is told
 
-    async def describe(self) -> dict[str, Any]:
+    async def _describe(self) -> dict[str, Any]:
+        return self.description()
+
+    def description(self) -> dict[str, Any]:
         """Return how the box is, for `vigibip box status`."""
         now_s = self._clock.monotonic_s()
         return {
@@ -194,15 +198,21 @@ class BoxDaemon:
             "uptime_s": int(now_s - self._started_s),
             "clock_sure": self._trust.sure,
             "queued": len(self._outbox),
-            "carriers": [{"name": one.name, "up": one.up} for one in self._carriers],
+            "carriers": [
+                {
+                    "name": one.name,
+                    "up": one.up,
+                    "in_flight": one.in_flight,
+                    "counts": dict(one.counts),
+                }
+                for one in self._carriers
+            ],
             "devices": [
                 {
                     "id": f"{device.device_id:08x}",
                     "name": device.name,
-                    "battery_mv": None if device.status is None else device.status.battery_mv,
-                    "status_age_s": (
-                        None if device.status is None else int(now_s - device.status.at_s)
-                    ),
+                    "battery_mv": device.battery_mv,
+                    "heard": device.heard_utc and device.heard_utc.isoformat(timespec="seconds"),
                 }
                 for device in self._devices
             ],
@@ -240,9 +250,16 @@ class BoxDaemon:
         self._tell_status()
         self._timers.call_in(self._settings.status_interval_s, self._tell_status_regularly)
 
-    def _keep_time(self) -> None:
-        self._book.save([])
-        self._timers.call_in(_KEEP_TIME_EVERY_S, self._keep_time)
+    def _write_batch_regularly(self) -> None:
+        self._pass(self._write_batch())
+        self._timers.call_in(_BATCH_EVERY_S, self._write_batch_regularly)
+
+    async def _write_batch(self) -> None:
+        heard = [one for device in self._devices if (one := device.take_heard()) is not None]
+        try:
+            await self._store.write_heard(heard, self._trust.utc_if_sure())
+        except StorageError as error:
+            _log.warning("what the bips said was not written: %s", error)
 
     # Devices that another process paired or revoked
 

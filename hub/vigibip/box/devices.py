@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from vigibip.box.store import DeviceRecord, WindowRecord
+from vigibip.box.store import DeviceRecord, HeardRecord, WindowRecord
 from vigibip.wire import counter as wire_counter
 from vigibip.wire import frame, window
 
@@ -19,15 +19,6 @@ _log = logging.getLogger(__name__)
 DOWN_BLOCK = 256
 
 
-@dataclass(slots=True)
-class LastStatus:
-    """What a bip last said of itself; in memory only."""
-
-    battery_mv: int
-    rssi_dbm: int
-    at_s: float
-
-
 class Device:
     """One paired bip."""
 
@@ -36,7 +27,9 @@ class Device:
         self.name = record.name
         self.highest = record.highest
         self.bits = record.bits
-        self.status: LastStatus | None = None
+        self.heard_utc = record.heard_utc
+        self.battery_mv = record.battery_mv
+        self._heard_unwritten = False
         # ECB of one block is what CCM is built from; it never sees more than a block at a time.
         cipher = Cipher(algorithms.AES(record.key), modes.ECB())  # noqa: S305
         self.encrypt_block = cipher.encryptor().update
@@ -63,6 +56,19 @@ class Device:
         low = self.highest - window.WIDTH
         for old in [known for known in self._tags if known <= low]:
             del self._tags[old]
+
+    def heard(self, utc: datetime, battery_mv: int) -> None:
+        """It spoke, and its seal opened; `battery_mv` 0: it did not say."""
+        self.heard_utc = utc
+        self.battery_mv = battery_mv or self.battery_mv
+        self._heard_unwritten = True
+
+    def take_heard(self) -> HeardRecord | None:
+        """Return what is new since the last call, None when it said nothing."""
+        if not self._heard_unwritten or self.heard_utc is None:
+            return None
+        self._heard_unwritten = False
+        return HeardRecord(self.device_id, self.heard_utc, self.battery_mv)
 
     def window_record(self) -> WindowRecord:
         """Return what the disk must hold of the window now."""

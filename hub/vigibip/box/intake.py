@@ -14,7 +14,7 @@ from vigibip.alert.ids import AlertId
 from vigibip.alert.life import WIRE_STATE
 from vigibip.base.clock import Clock
 from vigibip.box.alerts import AlertBook, BoxAlert
-from vigibip.box.devices import Device, Devices, LastStatus
+from vigibip.box.devices import Device, Devices
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.replies import Replier
 from vigibip.wire import frame, window
@@ -107,6 +107,8 @@ class Intake:
                 FaultCode.BIP_FIRMWARE, "a press names no press", f"{device.device_id:08x}"
             )
             press = counter
+        if verdict == window.NEW:
+            device.heard(self._clock.utc(), battery_mv)
         alert = self._book.get(AlertId(device.device_id, press))
         if verdict != window.OUTSIDE and device.tag_of(counter) is None:
             device.accept(counter, tag, press=True)
@@ -148,6 +150,5 @@ class Intake:
     def _status(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:
         self.counts["status"] += 1
         device.accept(counter, tag, press=False)
-        battery_mv, _, _, rssi_dbm, _, _, _, _ = frame.unpack_status(payload)
-        device.status = LastStatus(battery_mv, rssi_dbm, self._clock.monotonic_s())
+        device.heard(self._clock.utc(), frame.unpack_status(payload)[0])
         self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)

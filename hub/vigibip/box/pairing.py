@@ -55,7 +55,7 @@ def revoke_paired(settings: BoxSettings, device: str, clock: Clock | None = None
 
 
 def describe_stopped(settings: BoxSettings) -> dict[str, Any]:
-    """Return what the store tells of a box that does not run, in `BoxDaemon.describe`'s form."""
+    """Return what the store tells of a box that does not run, in `BoxDaemon.description`'s form."""
     if not settings.store_path.exists():
         return {"running": False, "queued": 0, "devices": [], "faults": []}
     with one_transaction(settings.store_path) as connection:
@@ -65,7 +65,12 @@ def describe_stopped(settings: BoxSettings) -> dict[str, Any]:
         "running": False,
         "queued": queued,
         "devices": [
-            {"id": f"{device.device_id:08x}", "name": device.name}
+            {
+                "id": f"{device.device_id:08x}",
+                "name": device.name,
+                "battery_mv": device.battery_mv,
+                "heard": device.heard_utc and device.heard_utc.isoformat(timespec="seconds"),
+            }
             for device in devices
             if not device.revoked
         ],

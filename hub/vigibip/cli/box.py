@@ -132,8 +132,9 @@ def _in_words(told: dict[str, Any]) -> str:
     lines.append(f"alertes en attente : {told['queued']}")
     for device in told["devices"]:
         line = f"bip {device['id']} {device['name']}"
-        if device.get("battery_mv"):
-            line += f" : {device['battery_mv']} mV, il y a {device['status_age_s']} s"
+        line += f" : entendu {device['heard']}" if device["heard"] else " : jamais entendu"
+        if device["battery_mv"]:
+            line += f", pile {device['battery_mv']} mV"
         lines.append(line)
     for fault in told["faults"]:
         lines.append(f"DÉFAUT {fault['code']} depuis {fault['since']} : {fault['what']}")

@@ -21,6 +21,7 @@ from vigibip.box.store.records import (
     AlertRecord,
     Contents,
     DeviceRecord,
+    HeardRecord,
     WindowRecord,
 )
 
@@ -28,6 +29,7 @@ __all__ = [
     "AlertRecord",
     "Contents",
     "DeviceRecord",
+    "HeardRecord",
     "NewerSchemaError",
     "Store",
     "WindowRecord",
@@ -86,6 +88,17 @@ class Store:
                 records.write_alert(connection, alert)
             for window in windows:
                 records.write_window(connection, window)
+            if utc is not None:
+                records.write_last_utc(connection, utc)
+
+        await self._run(job)
+
+    async def write_heard(self, heard: Sequence[HeardRecord], utc: datetime | None) -> None:
+        """Write what devices last said; in batches, for it binds nothing and wears the card."""
+
+        def job(connection: sqlite3.Connection) -> None:
+            for record in heard:
+                records.write_heard(connection, record)
             if utc is not None:
                 records.write_last_utc(connection, utc)
 

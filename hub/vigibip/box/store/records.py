@@ -30,6 +30,9 @@ class DeviceRecord:
     down_reserved: int = 1
     paired_utc: datetime
     revoked: bool = False
+    heard_utc: datetime | None = None
+    """When it last spoke, as far as that was written."""
+    battery_mv: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,15 @@ class WindowRecord:
     highest: int
     bits: int
     tags: tuple[tuple[int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeardRecord:
+    """When a device last spoke; `battery_mv` None: it did not say."""
+
+    device_id: int
+    heard_utc: datetime
+    battery_mv: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +109,8 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
 
 def read_devices(connection: sqlite3.Connection) -> tuple[DeviceRecord, ...]:
     rows = connection.execute(
-        "SELECT id, key, name, highest, bits, down_reserved, paired_ms, revoked_ms FROM devices "
-        "ORDER BY id"
+        "SELECT id, key, name, highest, bits, down_reserved, paired_ms, revoked_ms, heard_ms, "
+        "battery_mv FROM devices ORDER BY id"
     )
     return tuple(
         DeviceRecord(
@@ -110,6 +122,8 @@ def read_devices(connection: sqlite3.Connection) -> tuple[DeviceRecord, ...]:
             down_reserved=row[5],
             paired_utc=from_ms(row[6]),
             revoked=row[7] is not None,
+            heard_utc=None if row[8] is None else from_ms(row[8]),
+            battery_mv=row[9],
         )
         for row in rows
     )
@@ -183,6 +197,13 @@ def write_window(connection: sqlite3.Connection, record: WindowRecord) -> None:
     connection.execute(
         "DELETE FROM frames WHERE device = ? AND counter <= ?",
         (record.device_id, record.highest - window.WIDTH),
+    )
+
+
+def write_heard(connection: sqlite3.Connection, record: HeardRecord) -> None:
+    connection.execute(
+        "UPDATE devices SET heard_ms = ?, battery_mv = coalesce(?, battery_mv) WHERE id = ?",
+        (to_ms(record.heard_utc), record.battery_mv, record.device_id),
     )
 
 
