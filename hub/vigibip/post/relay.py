@@ -73,7 +73,9 @@ class Relay:
     @property
     def busy(self) -> bool:
         """True while something that does not wait for time is under way, transmissions apart."""
-        return self._program_alarm.pending or self._lease_alarm.pending
+        # What is rung for during a transmission waits for its end.
+        choosing = self._program_alarm.pending and not self._on_air
+        return choosing or self._lease_alarm.pending
 
     @property
     def held(self) -> int:
