@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vigibip.cli import post_enrolment
+
 if TYPE_CHECKING:
     from vigibip.post.config import PostSettings
     from vigibip.post.store.records import IncidentView
@@ -145,3 +147,6 @@ def _as_json(one: "IncidentView") -> dict[str, Any]:
 
     told = plain(asdict(one))
     return dict(told)
+
+
+app.add_typer(post_enrolment.app)
