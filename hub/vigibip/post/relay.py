@@ -66,6 +66,7 @@ class Relay:
         self._last_end_s = float("-inf")
         self._summary_s = float("-inf")
         self._order = 0
+        self._speaking = False
         self._program_alarm = Alarm(clock)
         self._lease_alarm = Alarm(clock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -74,7 +75,7 @@ class Relay:
     def busy(self) -> bool:
         """True while something that does not wait for time is under way, transmissions apart."""
         # What is rung for during a transmission waits for its end.
-        choosing = self._program_alarm.pending and not self._on_air
+        choosing = self._program_alarm.pending and not self._speaking
         return choosing or self._lease_alarm.pending
 
     @property
@@ -181,9 +182,11 @@ class Relay:
         for task in plan.covers:
             del self._waiting[task.incident_id]
             self._on_air[task.incident_id] = task
+        self._speaking = True
         try:
             sent = await self._announce(announcement, plan.alert_id)
         finally:
+            self._speaking = False
             for task in plan.covers:
                 self._on_air.pop(task.incident_id, None)
         now_s = self._clock.monotonic_s()
