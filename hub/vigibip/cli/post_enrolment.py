@@ -78,7 +78,7 @@ def revoke(
     asyncio.run(revoke_box(load_post_settings(config), SystemClock(), box))
     print(f"{box} est révoqué")
     print(
-        "le courtier ne le saura qu'après `vigibip post broker-config` et son redémarrage",
+        "le courtier le saura après `vigibip post broker-config` et un rechargement (SIGHUP)",
         file=sys.stderr,
     )
 

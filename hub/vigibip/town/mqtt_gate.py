@@ -76,6 +76,9 @@ class Gate:
 
     def _packet_at(self, at: int) -> tuple[int, int] | None:
         """Return where the body of the packet at `at` starts and stops; None when incomplete."""
+        # Looked at before its length is believed: a stranger does not get to fill the buffer.
+        if not self._connected and at < len(self._buffer) and self._buffer[at] >> 4 != _CONNECT:
+            raise GateError("CONNECT comes first")
         length = 0
         for index in range(4):
             if at + 1 + index >= len(self._buffer):
@@ -94,8 +97,8 @@ class Gate:
         if kind == _CONNECT and not self._connected:
             self._check_connect(body)
             self._connected = True
-        elif not self._connected or kind == _CONNECT:
-            raise GateError("CONNECT comes first and once")
+        elif kind == _CONNECT:
+            raise GateError("CONNECT comes once")
         elif kind == _PUBLISH:
             topic, rest = _text(body)
             # An empty topic stands for an alias, which this connection gave to a checked topic.
