@@ -9,6 +9,7 @@ from memory.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
@@ -69,6 +70,7 @@ class Relay:
         self._speaking = False
         self._program_alarm = Alarm(clock)
         self._lease_alarm = Alarm(clock)
+        self._held_alarm = Alarm(clock)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -76,7 +78,7 @@ class Relay:
         """True while something that does not wait for time is under way, transmissions apart."""
         # What is rung for during a transmission waits for its end.
         choosing = self._program_alarm.pending and not self._speaking
-        return choosing or self._lease_alarm.pending
+        return bool(self._tasks) and (choosing or self._lease_alarm.pending)
 
     @property
     def held(self) -> int:
@@ -88,6 +90,7 @@ class Relay:
         await self._store.release_leases(self._settings.worker)
         self._own(self._serve())
         self._own(self._lease())
+        self._own(self._renew())
 
     async def stop(self) -> None:
         """Give up at once, also in the middle of an announcement: its lease will expire."""
@@ -109,6 +112,7 @@ class Relay:
             self._unstored.add(task.incident_id)
         self._waiting[task.incident_id] = _Held(task, self._order, since_s)
         self._program_alarm.ring()
+        self._held_alarm.ring()
 
     def wake(self) -> None:
         """Look into the store: something may be due that was not."""
@@ -147,16 +151,25 @@ class Relay:
                     self.push(task)
                 if next_at is not None:
                     delay_s = max(0.05, (next_at - self._clock.utc()).total_seconds())
-                if self.held:
-                    delay_s = min(delay_s or self._settings.lease_s, self._settings.lease_s / 3)
-                    await self._store.renew_leases(
-                        worker=self._settings.worker,
-                        incidents_held=self._waiting.keys() | self._on_air.keys(),
-                        lease_s=self._settings.lease_s,
-                    )
             except StorageError:
                 delay_s = _RETRY_STORE_S
             await self._lease_alarm.wait(delay_s)
+
+    async def _renew(self) -> None:
+        """Keep the leases of what is held, also through a long announcement."""
+        while True:
+            if not self.held:
+                await self._held_alarm.wait(None)
+            await self._clock.sleep(self._settings.lease_s / 3)
+            held = self._waiting.keys() | self._on_air.keys()
+            if not held:
+                continue
+            with contextlib.suppress(StorageError):
+                await self._store.renew_leases(
+                    worker=self._settings.worker,
+                    incidents_held=held,
+                    lease_s=self._settings.lease_s,
+                )
 
     # The air
 
