@@ -26,7 +26,7 @@ class Button:
         self._downs -= downs
         return downs
 
-    def _edge(self, pin) -> None:
+    def _edge(self, pin: Pin) -> None:
         now_ms = time.ticks_ms()
         # Down after a quiet spell: a press. Down at once after an edge: the bounce of a release.
         if pin.value() == 0 and time.ticks_diff(now_ms, self._edge_ms) >= _BOUNCE_MS:

@@ -4,7 +4,7 @@ import machine
 
 try:
     import board
-    from runner import run
+    from wake import run
 
     run(board)
 except Exception as error:

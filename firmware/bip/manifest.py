@@ -2,14 +2,16 @@
 # same list freezes it into a firmware image.
 module("boot.py")
 module("main.py")
-module("runner.py")
+module("wake.py")
 module("sender.py")
+module("press.py")
+module("aim.py")
 module("storage.py")
 module("feel.py")
 module("button.py")
-module("radio.py")
+module("air.py")
 package(
     "wire",
-    ("__init__.py", "frame.py", "ccm.py", "counter.py", "serial.py"),
+    ("__init__.py", "frame.py", "ccm.py", "counter.py"),
     base_path="../../hub/vigibip",
 )

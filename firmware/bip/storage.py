@@ -28,8 +28,8 @@ _RTC_HEAD = ">BHb"
 _RTC_HEAD_LENGTH = 4
 _HELD = 1
 
-# Where counting begins when both slots of the counter are gone: numbers below it may have been
-# used. Chance keeps two such losses apart; the box sees the leap.
+# Where counting begins when NVS has lost the counter: lower numbers may have been used. Chance
+# keeps two such losses apart; the box sees the leap.
 _LOST_COUNTER = 0x80000000
 
 
@@ -67,7 +67,7 @@ def provisioned(device_id: int, key: bytes, channel: int, receiver: bytes) -> di
 class Slots:
     """One record in two NVS blobs, written in turn: a torn write leaves the one before."""
 
-    def __init__(self, nvs, name: str):
+    def __init__(self, nvs, name):
         self._nvs = nvs
         self._name = name
         self._sequence = 0
@@ -93,7 +93,7 @@ class Slots:
         self._nvs.commit()
 
 
-def read_blob(nvs, key: str):
+def read_blob(nvs, key):
     """Return a blob of NVS, or None when there is none, or too long a one."""
     buffer = bytearray(_BLOB_MAX)
     try:
@@ -104,11 +104,12 @@ def read_blob(nvs, key: str):
 
 
 class Storage:
-    """All that a bip remembers. `random32()` is only asked when the counter was lost."""
+    """All that a bip remembers. `random32()` is asked only when the counter is lost."""
 
     def __init__(self, nvs, rtc, random32):
         self._nvs = nvs
         self._rtc = rtc
+        self._random32 = random32
         self._counter = Slots(nvs, "counter")
         self._open = Slots(nvs, "open")
         # From RTC memory; their defaults after a power cut.
@@ -117,7 +118,7 @@ class Storage:
         self.held = False
         self.time_is_known = False
         self.record = self._load_record()
-        self.reserved = self._load_reserved(random32)
+        self.reserved = self._load_reserved()
 
     def settings(self):
         """Return (device id, key, channel, receiver's address), None when not provisioned."""
@@ -133,6 +134,11 @@ class Storage:
     def reserve(self, end: int) -> None:
         """Reserve the counters below `end`. Raises OSError."""
         self._counter.save(struct.pack(">I", end))
+
+    def unused(self) -> int:
+        """Return where to count from when NVS no longer tells or keeps it."""
+        chance: int = self._random32()
+        return _LOST_COUNTER | (chance & 0x3FFFFFFF)
 
     def save_link(self, channel: int, receiver: bytes) -> None:
         """Keep where the receiver was heard. Raises OSError."""
@@ -154,7 +160,7 @@ class Storage:
     def crashes(self) -> int:
         """Return how often the program fell since the bip was provisioned."""
         payload = unguard(read_blob(self._nvs, "crashes"))
-        return struct.unpack(">H", payload)[0] if payload and len(payload) == 2 else 0
+        return int.from_bytes(payload, "big") if payload and len(payload) == 2 else 0
 
     def count_crash(self) -> None:
         """Count one more. Raises OSError."""
@@ -173,8 +179,8 @@ class Storage:
             return payload[_RTC_HEAD_LENGTH:]
         return self._open.load()
 
-    def _load_reserved(self, random32):
+    def _load_reserved(self):
         payload = self._counter.load()
         if payload is not None and len(payload) == 4:
             return struct.unpack(">I", payload)[0]
-        return _LOST_COUNTER | (random32() & 0x3FFFFFFF)
+        return self.unused()

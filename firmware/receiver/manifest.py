@@ -2,5 +2,6 @@
 # firmware image.
 module("boot.py")
 module("main.py")
+module("bridge.py")
 module("carrier.py")
 package("wire", ("__init__.py", "serial.py"), base_path="../../hub/vigibip")

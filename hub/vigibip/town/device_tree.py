@@ -33,12 +33,10 @@ def sources(role: Role, board: str = DEFAULT_BOARD) -> dict[str, Path]:
         raise TownError(f"{manifest} is missing: the town needs the firmware of a checkout")
     found = {"board.py": FIRMWARE / "boards" / f"{board}.py"}
 
-    def module(path: str, base_path: str = ".", opt: int | None = None) -> None:
+    def module(path: str, base_path: str = ".") -> None:
         found[path] = (folder / base_path / path).resolve()
 
-    def package(
-        path: str, files: Sequence[str], base_path: str = ".", opt: int | None = None
-    ) -> None:
+    def package(path: str, files: Sequence[str], base_path: str = ".") -> None:
         for name in files:
             found[f"{path}/{name}"] = (folder / base_path / path / name).resolve()
 
@@ -83,22 +81,26 @@ def load(role: Role, name: str) -> ModuleType:
     if spec is None or spec.loader is None or not path.is_file():
         raise TownError(f"{path} is missing: the town needs the firmware of a checkout")
     loaded = importlib.util.module_from_spec(spec)
-    with _wire_as_on_the_device():
+    with _as_on_the_device(path.parent):
         spec.loader.exec_module(loaded)
     sys.modules[alias] = loaded
     return loaded
 
 
 @contextmanager
-def _wire_as_on_the_device() -> Iterator[None]:
-    aliases = {"wire": importlib.import_module("vigibip.wire")}
+def _as_on_the_device(folder: Path) -> Iterator[None]:
+    """Let an import find `wire` and the role's own modules, and leave no trace of them."""
+    mine = {"wire": importlib.import_module("vigibip.wire")}
     for module in _WIRE_MODULES:
-        aliases[f"wire.{module}"] = importlib.import_module(f"vigibip.wire.{module}")
-    hidden = {name: sys.modules[name] for name in aliases if name in sys.modules}
-    sys.modules.update(aliases)
+        mine[f"wire.{module}"] = importlib.import_module(f"vigibip.wire.{module}")
+    siblings = {path.stem for path in folder.glob("*.py")}
+    hidden = {name: sys.modules.pop(name) for name in siblings | set(mine) if name in sys.modules}
+    sys.modules.update(mine)
+    sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        for name in aliases:
-            del sys.modules[name]
+        sys.path.remove(str(folder))
+        for name in siblings | set(mine):
+            sys.modules.pop(name, None)
         sys.modules.update(hidden)

@@ -11,16 +11,26 @@ import struct
 import bus_messages as messages
 import uselect
 
-# Ours, and the pin handlers: set by `connect` and by machine.Pin.
+# MicroPython's socket module has no name for the second, and the ESP32's stubs none for either.
+_AF_UNIX = 1
+_SEQPACKET = 5
+
+
+def nobody(*_: object) -> None:
+    """Who is told of frames and pins before a program asks for them."""
+
+
+# Set by `connect` and by the host.
 directory = ""
 reset_cause = 1
 wake_reason = 0
 levels: dict[int, int] = {}
 analog_uv: dict[int, int] = {}
-pin_changed = None
-frame_arrived = None
+# Set by machine and espnow: called with (gpio), and (channel, rssi_dbm, address, frame).
+pin_changed = nobody
+frame_arrived = nobody
 
-_socket = None
+_socket = socket.socket(_AF_UNIX, _SEQPACKET)
 _poller = uselect.poll()
 _awake = False
 _sampling = False
@@ -30,15 +40,10 @@ _before = 0
 
 def connect(name: str, device_directory: str) -> None:
     """Connect to the host, which listens under `name` (an abstract Unix address)."""
-    global _socket, directory
+    global directory
     directory = device_directory
-    _socket = socket.socket(socket.AF_UNIX, _SEQPACKET)
-    _socket.connect(struct.pack("<H", socket.AF_UNIX) + b"\0" + name.encode())
+    _socket.connect(struct.pack("<H", _AF_UNIX) + b"\0" + name.encode())
     _poller.register(_socket, uselect.POLLIN)
-
-
-# No constant for it in MicroPython's socket module.
-_SEQPACKET = 5
 
 
 def send(kind: int, body: bytes = b"") -> None:
@@ -55,21 +60,19 @@ def park() -> None:
         wait(-1)
 
 
-def wait(timeout_ms: int, other=None) -> bool:
-    """Return True when something came on the bus or `other` is readable, False in time."""
+def source():
+    """Return what becomes readable when something came."""
+    return _socket
+
+
+def wait(timeout_ms: int) -> bool:
+    """Handle what comes next; return False when nothing came in time."""
     if _sampling:
         _sample()
-    if other is not None:
-        _poller.register(other, uselect.POLLIN)
-    try:
-        ready = _poller.poll(timeout_ms)
-    finally:
-        if other is not None:
-            _poller.unregister(other)
-    for source, _ in ready:
-        if source is _socket:
-            _handle(_socket.recv(messages.PACKET_MAX))
-    return bool(ready)
+    if not _poller.poll(timeout_ms):
+        return False
+    _handle(_socket.recv(messages.PACKET_MAX))
+    return True
 
 
 def drain() -> None:
@@ -91,11 +94,10 @@ def _handle(packet: bytes) -> None:
         raise SystemExit  # the host is gone
     kind = packet[0]
     if kind == messages.AIR:
-        if frame_arrived is not None:
-            frame_arrived(packet[1], struct.unpack_from("b", packet, 2)[0], packet[3:9], packet[9:])
+        frame_arrived(packet[1], struct.unpack_from("b", packet, 2)[0], packet[3:9], packet[9:])
     elif kind == messages.PIN:
         levels[packet[1]] = packet[2]
-        if _awake and pin_changed is not None:
+        if _awake:
             pin_changed(packet[1])
     elif kind == messages.ANALOG:
         analog_uv[packet[1]] = struct.unpack_from(">I", packet, 2)[0]

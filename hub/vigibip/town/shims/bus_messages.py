@@ -1,6 +1,6 @@
 """What a simulated device and its host say to each other: one packet, first byte its kind.
 
-Read by both ends, so in the subset of Python that both run. Times are the device's ticks.
+Read by both ends, so in the subset of Python that both run.
 """
 
 # Host to device.
@@ -14,7 +14,7 @@ HEAP_QUERY = 0x05
 READY = 0x81  # parked: the next WAKE begins main.py at once
 TRANSMIT = 0x82  # B channel, 6s address, frame
 RADIO = 0x83  # B channel on which it listens, 0 for off
-OUTPUT = 0x84  # B gpio, B level, I ticks_ms
+OUTPUT = 0x84  # B gpio, B level, I ms since the start
 SLEEP = 0x85  # I ms, 0 for no timer; B level that wakes; B gpio, again and again
 RESET = 0x86
 WATCHDOG = 0x87  # I ms: bite unless the next one comes before
@@ -22,4 +22,3 @@ HEAP = 0x88  # I peak of the live bytes, I live now, I live before main.py, I he
 ENDED = 0x89  # text: why main.py is no longer running
 
 PACKET_MAX = 2048
-TICKS_MASK = 0xFFFFFFFF

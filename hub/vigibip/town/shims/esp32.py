@@ -11,8 +11,8 @@ WAKEUP_ANY_HIGH = True
 _KEY_MAX = 15
 
 
-def wake_on_gpio(pins=None, level: bool = False) -> None:
-    machine.wake_on = (tuple(pin.gpio for pin in pins or ()), 1 if level else 0)
+def wake_on_gpio(pins: tuple[machine.Pin, ...] = (), level: bool = False) -> None:
+    machine.wake_on = (tuple(pin.gpio for pin in pins), 1 if level else 0)
 
 
 class NVS:

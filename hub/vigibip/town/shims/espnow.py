@@ -37,7 +37,7 @@ class ESPNow:
             self._active = bool(flag)
             self._buffer = []
             self._buffered = 0
-            bus.frame_arrived = self._arrived if self._active else None
+            bus.frame_arrived = self._arrived if self._active else bus.nobody
             if not self._active:
                 self._peers = []
         return self._active
@@ -71,7 +71,7 @@ class ESPNow:
         bus.send(bus_messages.TRANSMIT, struct.pack(">B", WLAN.channel) + mac + msg)
         return True
 
-    def recv(self, timeout_ms: int = 300000):
+    def recv(self, timeout_ms: int = 300000) -> list:
         """Return [address, message], [None, None] when none came in time."""
         self._must_be_active()
         end = time.ticks_add(time.ticks_ms(), timeout_ms)

@@ -16,6 +16,7 @@ PIN_WAKE = 2
 TIMER_WAKE = 4
 
 _RTC_MEMORY_MAX = 2048
+_start_ticks = time.ticks_ms()
 # esp32.wake_on_gpio sets it: (gpios, level).
 wake_on = ((), 0)
 
@@ -51,7 +52,7 @@ class Pin:
 
     _handlers: dict = {}
 
-    def __init__(self, id: int, mode: int = -1, pull: int = -1, *, value=None):
+    def __init__(self, id: int, mode: int = -1, pull: int = -1, *, value: int | None = None):
         self.gpio = id
         if pull == self.PULL_UP:
             bus.levels.setdefault(id, 1)
@@ -65,11 +66,11 @@ class Pin:
         level = 1 if x else 0
         if bus.levels.get(self.gpio, 0) != level:
             bus.levels[self.gpio] = level
-            ticks = time.ticks_ms() & bus_messages.TICKS_MASK
-            bus.send(bus_messages.OUTPUT, struct.pack(">BBI", self.gpio, level, ticks))
+            at_ms = time.ticks_diff(time.ticks_ms(), _start_ticks)
+            bus.send(bus_messages.OUTPUT, struct.pack(">BBI", self.gpio, level, at_ms))
         return None
 
-    def irq(self, handler, trigger: int = 3) -> None:
+    def irq(self, handler, trigger=3):
         self._handlers[self.gpio] = (handler, trigger, self)
 
 
@@ -96,7 +97,6 @@ class WDT:
 
     def __init__(self, *, id: int = 0, timeout: int = 5000):
         self._timeout_ms = timeout
-        self._told_ms = 0
         self._tell()
 
     def feed(self) -> None:

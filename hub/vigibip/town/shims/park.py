@@ -10,6 +10,8 @@ import bus
 import bus_messages
 
 bus.connect(sys.argv[1], sys.argv[2])
+import select  # noqa: F401
+
 import esp32  # noqa: F401
 import espnow  # noqa: F401
 import machine  # noqa: F401

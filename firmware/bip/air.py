@@ -9,8 +9,8 @@ _RSSI_UNKNOWN = -128
 _FRAME_MAX = 250
 
 
-class Radio:
-    """The radio, on from construction to `stop`."""
+class Air:
+    """The radio, on from its construction to `stop`."""
 
     def __init__(self, channel: int):
         self._wlan = network.WLAN(network.STA_IF)
@@ -36,7 +36,7 @@ class Radio:
         except OSError:
             self.failed += 1  # its buffers are full; the next transmission is near
 
-    def receive(self, timeout_ms: int):
+    def receive(self, timeout_ms: int) -> tuple[bytes, bytes, int] | None:
         """Return (address, frame, rssi_dbm) of the next frame, None when none came in time."""
         address, data = self._now.recv(timeout_ms)
         if address is None or data is None or len(data) > _FRAME_MAX:

@@ -1,4 +1,4 @@
-"""Runs a bip: hands the sender what the hardware brings, and the hardware what the sender says."""
+"""One wake of a bip: the sender is told what the hardware brings, and done is what it says."""
 
 import os
 import time
@@ -7,10 +7,10 @@ from random import randrange
 import esp32
 import machine
 import sender as core
+from air import Air
 from button import Button
 from cryptolib import aes
 from feel import Player
-from radio import Radio
 from storage import NAMESPACE, Storage
 from wire.counter import ReservedCounter
 
@@ -21,20 +21,20 @@ _SLICE_MS = 20
 _WATCHDOG_MS = 10000
 
 
-class Bip:
-    """One wake of a bip. `board`: the module that holds the pins."""
+class Wake:
+    """From the start to the next deep sleep. `board`: the module that holds the pins."""
 
-    def __init__(self, board, settings, storage: Storage, button: Button):
+    def __init__(self, board, settings, storage, button):
         self._board = board
         self._storage = storage
         self._button = button
         device_id, key, channel, receiver = settings
         # The RTC's time goes on through deep sleep; the ticks are finer and never jump.
         self._start_ticks = time.ticks_ms()
-        self._start_ms = time.time_ns() // 1000000
+        self._start_ms: int = time.time_ns() // 1000000
         motor = machine.Pin(board.MOTOR, machine.Pin.OUT, value=0)
         self._player = Player(motor.value)
-        self._radio = Radio(channel)
+        self._air = Air(channel)
         self._measured = False
         self._sender = core.Sender(
             device_id,
@@ -56,30 +56,30 @@ class Bip:
     def run(self) -> None:
         """Go on until there is nothing to stay awake for; ends in deep sleep."""
         if self._woken_by_press():
-            self._do(self._sender.press(self._now_ms()))
+            self._tell(self._sender.press)
         while True:
             self._watchdog.feed()
             for _ in range(self._button.take()):
-                self._do(self._sender.press(self._now_ms()))
+                self._tell(self._sender.press)
             now_ms = self._now_ms()
             self._player.step(now_ms, self._sender.next_send_ms())
             # What is no press waits until the motor is still.
-            if not self._player.on or self._sender.urgent():
-                if now_ms >= self._sender.deadline_ms(now_ms):
-                    self._do(self._sender.tick(now_ms))
+            may_send = not self._player.on or self._sender.urgent()
+            if may_send and now_ms >= self._sender.deadline_ms(now_ms):
+                self._tell(self._sender.tick)
             rest_ms = self._sender.sleep_ms(now_ms)
             if rest_ms is not None and self._player.idle():
                 self._sleep(rest_ms)
-            heard = self._radio.receive(self._pause_ms(now_ms))
+            heard = self._air.receive(self._pause_ms(now_ms))
             if heard is not None:
                 address, data, rssi_dbm = heard
                 self._do(self._sender.receive(self._now_ms(), address, data, rssi_dbm))
 
-    def _now_ms(self):
+    def _now_ms(self) -> int:
         return self._start_ms + time.ticks_diff(time.ticks_ms(), self._start_ticks)
 
-    def _pause_ms(self, now_ms) -> int:
-        until_ms = self._player.due_ms()
+    def _pause_ms(self, now_ms: int) -> int:
+        until_ms: int | None = self._player.due_ms()
         if until_ms is None or not self._player.on or self._sender.urgent():
             deadline_ms = self._sender.deadline_ms(now_ms)
             until_ms = deadline_ms if until_ms is None else min(until_ms, deadline_ms)
@@ -97,15 +97,25 @@ class Bip:
         # After a fall the button may still be down from the press that is on storage.
         return down and not self._sender.has_open()
 
-    def _do(self, actions) -> None:
+    def _tell(self, event):
+        try:
+            actions = event(self._now_ms())
+        except OSError:
+            # The flash keeps no counter any more, and an alert goes all the same: the numbers of
+            # this wake are out of a range of their own, which the box sees.
+            self._sender.recount(ReservedCounter(self._storage.unused(), _forget))
+            actions = event(self._now_ms())
+        self._do(actions)
+
+    def _do(self, actions: list[tuple]) -> None:
         for action in actions:
             kind = action[0]
             if kind == core.SEND:
                 self._player.hush(self._now_ms())
-                self._radio.send(action[1], action[2])
+                self._air.send(action[1], action[2])
                 self._measure()
             elif kind == core.TUNE:
-                self._radio.tune(action[1])
+                self._air.tune(action[1])
             elif kind == core.FEEL:
                 self._player.play(action[1], self._now_ms())
             elif kind == core.STORE:
@@ -127,7 +137,7 @@ class Bip:
             self._storage.battery_mv = self._sender.battery_mv = half_uv * 2 // 1000
 
     def _sleep(self, rest_ms: int) -> None:
-        self._radio.stop()
+        self._air.stop()
         held = self._button.is_down()
         self._storage.held = held
         self._storage.rssi_dbm = self._sender.rssi_dbm
@@ -138,13 +148,17 @@ class Bip:
         machine.deepsleep(rest_ms)
 
 
-def run(board) -> None:
+def run(board):
     """Run the bip; returns only when it is not provisioned."""
     button = Button(board.BUTTON)
     storage = Storage(esp32.NVS(NAMESPACE), machine.RTC(), _random32)
     settings = storage.settings()
     if settings is not None:
-        Bip(board, settings, storage, button).run()
+        Wake(board, settings, storage, button).run()
+
+
+def _forget(end: int) -> None:
+    pass
 
 
 def _random32() -> int:

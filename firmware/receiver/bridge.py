@@ -1,0 +1,122 @@
+"""Runs a receiver: ESP-NOW on one side, the USB serial port, which is stdin and stdout, there."""
+
+import select
+import sys
+import time
+
+import espnow
+import machine
+import micropython
+import network
+from carrier import Carrier
+
+# Until the box has told its own.
+_CHANNEL = 6
+# Sixteen bips pressed at once, while a flash or a collection holds the program up.
+_RX_BUFFER = 8192
+_WATCHDOG_MS = 10000
+# A batch of each, so that neither side starves the other.
+_FRAMES_AT_ONCE = 8
+_BYTES_AT_ONCE = 256
+# A line that does not take more is looked at again so soon.
+_LINE_RETRY_MS = 20
+_RSSI_UNKNOWN = -128
+
+
+class Receiver:
+    """The radio, the line and what carries between them."""
+
+    def __init__(self) -> None:
+        # Ctrl-C is a byte of a frame like any other.
+        micropython.kbd_intr(-1)
+        self._wlan = network.WLAN(network.STA_IF)
+        self._wlan.active(True)
+        # Power saving loses frames.
+        self._wlan.config(channel=_CHANNEL, pm=network.WLAN.PM_NONE)
+        self._now = espnow.ESPNow()
+        self._now.config(rxbuf=_RX_BUFFER)
+        self._now.active(True)
+        self._added: list[bytes] = []
+        self._both = select.poll()
+        self._both.register(self._now, select.POLLIN)
+        self._both.register(sys.stdin, select.POLLIN)
+        self._line = select.poll()
+        self._line.register(sys.stdin, select.POLLIN)
+        self._free = select.poll()
+        self._free.register(sys.stdout, select.POLLOUT)
+        self._start_ticks = time.ticks_ms()
+        self._carrier = Carrier(_CHANNEL, machine.reset_cause(), 0)
+        self._written = 0
+        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
+
+    def run(self) -> None:
+        """Carry for ever."""
+        carrier = self._carrier
+        while True:
+            self._watchdog.feed()
+            self._hear()
+            data = self._read()
+            if data and carrier.from_line(data):
+                self._wlan.config(channel=carrier.channel)
+            self._transmit()
+            carrier.tick(self._now_ms())
+            self._write()
+            if not self._now.any() and not carrier.down:
+                pause_ms = max(0, carrier.deadline_ms() - self._now_ms())
+                if carrier.up:
+                    pause_ms = min(pause_ms, _LINE_RETRY_MS)
+                for _ in self._both.ipoll(min(pause_ms, _WATCHDOG_MS // 4)):
+                    pass
+
+    def _now_ms(self) -> int:
+        return time.ticks_diff(time.ticks_ms(), self._start_ticks)
+
+    def _hear(self) -> None:
+        for _ in range(_FRAMES_AT_ONCE):
+            address, frame = self._now.recv(0)
+            if address is None or frame is None:
+                return
+            known = self._now.peers_table.get(address)
+            self._carrier.from_air(address, frame, known[0] if known else _RSSI_UNKNOWN)
+
+    def _read(self) -> bytes:
+        # Byte by byte: a read of more would wait for all of them.
+        data = bytearray()
+        while len(data) < _BYTES_AT_ONCE and self._line.poll(0):
+            byte = sys.stdin.buffer.read(1)
+            if not byte:
+                break
+            data += byte
+        return bytes(data)
+
+    def _transmit(self) -> None:
+        while self._carrier.down:
+            address, frame = self._carrier.down.pop(0)
+            try:
+                forgotten = self._carrier.peer_to_forget(address)
+                if forgotten is not None and forgotten in self._added:
+                    self._added.remove(forgotten)
+                    self._now.del_peer(forgotten)
+                if address not in self._added:
+                    self._now.add_peer(address)
+                    self._added.append(address)
+                self._now.send(address, frame, False)
+                self._carrier.count_send(True)
+            except OSError:
+                self._carrier.count_send(False)
+
+    def _write(self) -> None:
+        up = self._carrier.up
+        while up and self._free.poll(0):
+            count = sys.stdout.buffer.write(up[0][self._written :])
+            if not count:
+                return  # full: nobody reads
+            self._written += count
+            if self._written >= len(up[0]):
+                up.pop(0)
+                self._written = 0
+
+
+def run() -> None:
+    """Run the receiver."""
+    Receiver().run()

@@ -1,0 +1,127 @@
+"""What a receiver does with what comes off the air and down the line; no hardware, no key.
+
+Everything is bounded, and what does not fit is dropped and counted: a receiver that waits is deaf.
+"""
+
+from wire import serial
+
+FIRMWARE = 0x0001
+
+# Header and tag of a sealed frame; what is shorter carries nothing. The version is the box's to
+# judge: of an unknown one it must be able to tell people.
+_FRAME_MIN = 18
+_FRAME_MAX = 250
+# Messages that wait for a box which reads slowly: 16 bips pressed at once, twice over.
+_UP_MAX = 32
+# Frames that wait for the radio; a box sends one to a bip that just spoke.
+_DOWN_MAX = 32
+# The radio knows 20 addresses; one is everybody's.
+_PEERS_MAX = 18
+AIR_EACH_MS = 10000
+
+
+class Carrier:
+    """Frames up, frames down. `up`: encoded messages for the line; `down`: (address, frame)."""
+
+    def __init__(self, channel: int, reset_cause: int, now_ms: int):
+        self.channel = channel
+        self.up: list[bytes] = []
+        self.down: list[tuple[bytes, bytes]] = []
+        self.peers: list[bytes] = []
+        self._reset_cause = reset_cause
+        self._start_ms = now_ms
+        self._air_ms = now_ms + AIR_EACH_MS
+        self._settled = False
+        self._decoder = serial.Decoder()
+        self._received = 0
+        self._sent = 0
+        self._send_failed = 0
+        self._dropped = 0
+        # A delimiter first: what the boot printed is no part of a message.
+        self.up.append(b"\x00")
+        self._hello()
+
+    def from_air(self, address: bytes, frame: bytes, rssi_dbm: int) -> None:
+        """Carry up a frame that the radio heard."""
+        if not _FRAME_MIN <= len(frame) <= _FRAME_MAX:
+            self._dropped += 1
+            return
+        self._received += 1
+        body = serial.pack_up_frame(max(-128, min(127, rssi_dbm)), address, frame)
+        self._queue_up(serial.encode_message(serial.UP_FRAME, body))
+
+    def from_line(self, data: bytes) -> bool:
+        """Take bytes from the box. Return True when the channel has changed."""
+        changed = False
+        for kind, body in self._decoder.feed(data):
+            try:
+                if kind == serial.DOWN_FRAME:
+                    self._queue_down(*serial.unpack_down_frame(body))
+                elif kind == serial.SETTINGS:
+                    changed |= self._settle(serial.unpack_settings(body))
+            except ValueError:
+                self._dropped += 1
+        return changed
+
+    def tick(self, now_ms: int) -> None:
+        """Tell the air's counts when it is time, and who we are until the box has answered."""
+        if now_ms < self._air_ms:
+            return
+        self._air_ms += AIR_EACH_MS
+        if not self._settled:
+            self._hello()
+        counts = serial.pack_air(
+            (now_ms - self._start_ms) // 1000,
+            self._received,
+            self._sent,
+            self._send_failed,
+            self._dropped,
+            self._decoder.dropped,
+        )
+        self._queue_up(serial.encode_message(serial.AIR, counts))
+
+    def deadline_ms(self) -> int:
+        return self._air_ms
+
+    def count_send(self, worked: bool) -> None:
+        """Count a frame that the radio took, or did not."""
+        if worked:
+            self._sent += 1
+        else:
+            self._send_failed += 1
+
+    def peer_to_forget(self, address: bytes) -> bytes | None:
+        """Note that `address` is sent to; return one that the radio forgets for it, or None."""
+        if address in self.peers:
+            self.peers.remove(address)
+        self.peers.append(address)
+        return self.peers.pop(0) if len(self.peers) > _PEERS_MAX else None
+
+    def _hello(self) -> None:
+        body = serial.pack_hello(FIRMWARE, self.channel, self._reset_cause)
+        self._queue_up(serial.encode_message(serial.HELLO, body))
+
+    def _settle(self, channel: int) -> bool:
+        if not 1 <= channel <= 13:
+            self._dropped += 1
+            return False
+        self._settled = True
+        changed = channel != self.channel
+        self.channel = channel
+        return changed
+
+    def _queue_up(self, message: bytes) -> None:
+        if len(self.up) >= _UP_MAX:
+            # The oldest goes: its bip has sent it again meanwhile. One that is half written stays.
+            self.up.pop(1)
+            self._dropped += 1
+        self.up.append(message)
+
+    def _queue_down(self, address: bytes, frame: bytes) -> None:
+        if not _FRAME_MIN <= len(frame) <= _FRAME_MAX:
+            self._dropped += 1
+            return
+        if len(self.down) >= _DOWN_MAX:
+            self.down.pop(0)
+            self._dropped += 1
+        self.down.append((address, frame))
