@@ -9,12 +9,13 @@ import os
 import subprocess
 import sys
 
-from vigibip.cli.bootstrap import ROOT
+from vigibip.cli.bootstrap import ROOT, prepare_stubs
 from vigibip.cli.programs import provide
 
 
 def main() -> int:
     """Run the tests; pytest's exit code."""
+    prepare_stubs()
     left_out = provide()
     environment = os.environ | {
         "PYTHONPATH": str(ROOT / "hub"),
