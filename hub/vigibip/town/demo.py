@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from vigibip.post.store.records import IncidentView
 from vigibip.radio.speech import announcement_text
 from vigibip.town.errors import HopError, TownError
 from vigibip.town.real import Shop, Town, TownPlan
@@ -25,13 +24,17 @@ from vigibip.town.timeline import (
     timeline,
 )
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from vigibip.post.store.records import IncidentView
 
 # Far above what a loaded machine needs for one hop; a hop that takes longer did not happen.
 _HOP_DEADLINE_S = 20.0
 # "Coming" is polled for by the bip, and an officer keys only while the channel is free.
 _ANSWER_DEADLINE_S = 60.0
 _POLL_S = 0.05
+# As a radio's keypad sends a stored number.
+_TONE_MS = 80
+_PAUSE_MS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +135,17 @@ async def answer(town: Town, alert_id: str) -> IncidentView:
     code = await town.next_code()
     try:
         async with asyncio.timeout(_ANSWER_DEADLINE_S):
-            # What overlaps with a transmission of the post is not heard: the officer keys again.
-            while not await town.channel.key_answer(incident.number, code):
-                await town.clock.sleep(_POLL_S)
+            heard = False
+            while not heard:
+                while town.channel.on_air:
+                    await town.clock.sleep(_POLL_S)
+                town.stamps.record(KEYED, alert_id)
+                # What overlaps with a transmission is not heard: the officer keys again.
+                heard = await town.channel.key_answer(
+                    incident.number, code, tone_ms=_TONE_MS, pause_ms=_PAUSE_MS
+                )
     except TimeoutError as error:
         raise HopError(KEYED, "le canal radio n'a pas laissé répondre") from error
-    town.stamps.record(KEYED, alert_id)
     return incident
 
 

@@ -62,6 +62,19 @@ def free_ports(count: int) -> list[int]:
             holder.close()
 
 
+def is_listening(port: int) -> bool:
+    """Tell whether anybody listens on the TCP port, without knocking at it."""
+    # proc(5): the second field is the local address, the fourth the state, 0A for LISTEN.
+    for table in ("tcp", "tcp6"):
+        path = Path("/proc/net") / table
+        lines = path.read_text(encoding="ascii").splitlines()[1:] if path.exists() else []
+        for line in lines:
+            fields = line.split()
+            if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+                return True
+    return False
+
+
 def _sweep(parent: Path) -> None:
     for left in parent.glob(f"{_PREFIX}*"):
         try:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vigibip.base.clock import SystemClock
 from vigibip.base.config import load_settings
@@ -18,19 +20,21 @@ from vigibip.box.config import BoxSettings
 from vigibip.box.control import ask
 from vigibip.post.authority import Authority
 from vigibip.post.config import PostSettings, load_post_settings
-from vigibip.post.store import Store
 from vigibip.radio.channel import ChannelServer, SimulatedChannel
 from vigibip.town.air import CALM, Air, Weather
 from vigibip.town.broker import Broker, BrokerKind
 from vigibip.town.children import Child, Children, tail, vigibip_command
 from vigibip.town.errors import TownError
 from vigibip.town.network import NetworkLink
-from vigibip.town.places import Place, cache_directory, free_ports
+from vigibip.town.places import Place, cache_directory, free_ports, is_listening
 from vigibip.town.plans import BIPS_A_SHOP, RADIO_CHANNEL, ShopPlan, plan_of
 from vigibip.town.provision import BoxProvision, PostProvision, TomlTable, lead_through, write_toml
 from vigibip.town.shop import Bip, Press, Receiver
 from vigibip.town.stamps import Stamps
 from vigibip.town.together import together
+
+if TYPE_CHECKING:
+    from vigibip.post.store import Store
 
 _log = logging.getLogger(__name__)
 
@@ -95,14 +99,25 @@ class Shop:
     async def start(self) -> None:
         """Enrol the box, pair its bips, power everything."""
         await self.network.start()
+        self._data_dir.mkdir(mode=0o700)
+        self._write_config()
+        commands = BoxProvision(self._town.children, self.label, self._config)
         await together(
-            self._set_up(), self.receiver.device.start(), *(bip.start() for bip in self.bips)
+            self._enrol(commands),
+            *(commands.pair(bip.device_id, bip.name, bip.key) for bip in self.bips),
+            self.receiver.device.start(),
+            *(bip.start() for bip in self.bips),
         )
         await self.start_box()
         await self.wait_connected()
 
-    async def _set_up(self) -> None:
-        self._data_dir.mkdir(mode=0o700)
+    async def _enrol(self, commands: BoxProvision) -> None:
+        token = await self._town.post_commands.enrol(self.plan)
+        await self._town.wait_enrolment_served()
+        await commands.enrol(token)
+        lead_through(self.settings, self.network.host, self.network.port)
+
+    def _write_config(self) -> None:
         write_toml(
             self._config,
             {
@@ -112,11 +127,6 @@ class Shop:
                 **self._town.plan.box,
             },
         )
-        commands = BoxProvision(self._town.children, self.label, self._config)
-        await commands.enrol(await self._town.post_commands.enrol(self.plan))
-        for bip in self.bips:
-            await commands.pair(bip.device_id, bip.name, bip.key)
-        lead_through(self.settings, self.network.host, self.network.port)
 
     async def wait_connected(self) -> None:
         """Return once the box has its receiver and its way to the post. Raises TownError."""
@@ -179,6 +189,7 @@ class Town:
         self.post_commands = PostProvision(self.children, self._post_config)
         self._store: Store | None = None
         self._codes: list[str] = []
+        self._card_turn = asyncio.Lock()
 
     @property
     def post_settings(self) -> PostSettings:
@@ -191,6 +202,8 @@ class Town:
     @property
     def store(self) -> Store:
         """The post's store, as the console has it: in a process beside the post's."""
+        from vigibip.post.store import Store
+
         if self._store is None:
             self._store = Store(self.post_settings.store_path)
             self._store.start()
@@ -215,7 +228,8 @@ class Town:
         self._progress("le poste se prépare")
         cached_clips = cache_directory() / "clips"
         _bring_clips(cached_clips, self.post_settings.clips_dir)
-        await self.post_commands.init()
+        # The post's store takes most of a second to import: in the shadow of another process.
+        await together(self.post_commands.init(), _import("vigibip.post.store"))
         self.broker = Broker(
             self.children,
             self.place.make("broker"),
@@ -248,6 +262,15 @@ class Town:
         command = vigibip_command("post", "run", "--config", str(self._post_config))
         self.post = await self.children.start("post", command)
 
+    async def wait_enrolment_served(self) -> None:
+        """Return once boxes can enrol. Raises TownError."""
+        deadline_s = self.clock.monotonic_s() + _READY_DEADLINE_S
+        while not is_listening(self._ports[1]):
+            if self.clock.monotonic_s() > deadline_s or self.post is None or not self.post.running:
+                told = self.post.log_tail() if self.post else ""
+                raise TownError(f"le poste n'enrôle pas\n{told}")
+            await self.clock.sleep(_LOOK_S)
+
     async def kill_post(self) -> None:
         if self.post is not None:
             await self.post.kill()
@@ -258,9 +281,10 @@ class Town:
 
     async def next_code(self) -> str:
         """Return an officer's next one-time code, from a new card when the last is used up."""
-        if not self._codes:
-            self._codes = await self.post_commands.card()
-        return self._codes.pop(0)
+        async with self._card_turn:
+            if not self._codes:
+                self._codes = await self.post_commands.card()
+            return self._codes.pop(0)
 
     def log_tails(self) -> list[str]:
         """Return the last lines of each program's log, for whoever must find out what failed."""
@@ -294,6 +318,10 @@ class Town:
             "GPIOZERO_PIN_FACTORY": "mock",
             "PYTHONUNBUFFERED": "1",
         }
+
+
+async def _import(name: str) -> None:
+    await asyncio.to_thread(importlib.import_module, name)
 
 
 def _bring_clips(source: Path, target: Path) -> None:

@@ -29,7 +29,7 @@ STAGES: dict[str, str] = {
     "post.receipted": "poste : reçu envoyé",
     "box.receipt": "boîtier : reçu arrivé",
     DELIVERED: "bip : « transmis » dans la paume",
-    KEYED: "agent : réponse tapée (DTMF)",
+    KEYED: "agent : répond (DTMF)",
     "post.answered": "poste : réponse vérifiée",
     "box.answer": "boîtier : réponse sur le disque",
     "post.told": "poste : le boîtier a la réponse",

@@ -124,7 +124,7 @@ async def press_one_after_the_other(
 
 async def _press(town: Town, bip: Bip) -> str:
     await bip.device.wait_state(DeviceState.ASLEEP, timeout_s=_SLEEP_DEADLINE_S)
-    if town.channel.busy:
+    if town.channel.on_air:
         raise TownError("the channel is not idle before a press")
     press = bip.press()
     alert_id = await bip.alert_id(press, _HOP_DEADLINE_S)
