@@ -16,19 +16,15 @@ _AF_UNIX = 1
 _SEQPACKET = 5
 
 
-def nobody(*_: object) -> None:
-    """Who is told of frames and pins before a program asks for them."""
-
-
 # Set by `connect` and by the host.
 directory = ""
 reset_cause = 1
 wake_reason = 0
 levels: dict[int, int] = {}
 analog_uv: dict[int, int] = {}
-# Set by machine and espnow: called with (gpio), and (channel, rssi_dbm, address, frame).
-pin_changed = nobody
-frame_arrived = nobody
+# Filled by machine and espnow: called with (gpio), and (channel, rssi_dbm, address, frame).
+pin_listeners: list = []
+frame_listeners: list = []
 
 _socket = socket.socket(_AF_UNIX, _SEQPACKET)
 _poller = uselect.poll()
@@ -94,11 +90,14 @@ def _handle(packet: bytes) -> None:
         raise SystemExit  # the host is gone
     kind = packet[0]
     if kind == messages.AIR:
-        frame_arrived(packet[1], struct.unpack_from("b", packet, 2)[0], packet[3:9], packet[9:])
+        rssi_dbm = struct.unpack_from("b", packet, 2)[0]
+        for listener in frame_listeners:
+            listener(packet[1], rssi_dbm, packet[3:9], packet[9:])
     elif kind == messages.PIN:
         levels[packet[1]] = packet[2]
         if _awake:
-            pin_changed(packet[1])
+            for listener in pin_listeners:
+                listener(packet[1])
     elif kind == messages.ANALOG:
         analog_uv[packet[1]] = struct.unpack_from(">I", packet, 2)[0]
     elif kind == messages.WAKE:

@@ -37,7 +37,7 @@ class ESPNow:
             self._active = bool(flag)
             self._buffer = []
             self._buffered = 0
-            bus.frame_arrived = self._arrived if self._active else bus.nobody
+            bus.frame_listeners[:] = [self._arrived] if self._active else []
             if not self._active:
                 self._peers = []
         return self._active

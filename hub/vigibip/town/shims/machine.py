@@ -18,7 +18,7 @@ TIMER_WAKE = 4
 _RTC_MEMORY_MAX = 2048
 _start_ticks = time.ticks_ms()
 # esp32.wake_on_gpio sets it: (gpios, level).
-wake_on = ((), 0)
+wake_on: tuple[tuple[int, ...], int] = ((), 0)
 
 
 def reset_cause() -> int:
@@ -81,7 +81,7 @@ def _pin_changed(gpio: int) -> None:
         handler(pin)
 
 
-bus.pin_changed = _pin_changed
+bus.pin_listeners.append(_pin_changed)
 
 
 class ADC:
