@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,7 +27,6 @@ class Post:
     authority: Authority
     store: Store
     server: EnrolmentServer
-    enrolled: list[str] = field(default_factory=list)
 
     @classmethod
     def make(cls, directory: Path) -> Post:
@@ -42,13 +41,8 @@ class Post:
     def new_server(
         self, authority: Authority, hosts: Sequence[str] = ("127.0.0.1", "localhost")
     ) -> EnrolmentServer:
-        enrolments = Enrolments(
-            authority,
-            self.store,
-            self.clock,
-            BrokerAddress("broker.example", 8883),
-            self.enrolled.append,
-        )
+        broker = BrokerAddress("broker.example", 8883)
+        enrolments = Enrolments(authority, self.store, self.clock, broker)
         return EnrolmentServer(
             enrolments,
             authority,
@@ -81,6 +75,10 @@ class Post:
             port=self.server.port,
             valid_for_s=valid_for_s,
         )
+
+    async def enrolled(self) -> list[str]:
+        """Return the boxes that are enrolled."""
+        return [shop.box_id for shop in await self.store.shops() if shop.enrolled_at is not None]
 
     async def keys(self, box_id: str) -> tuple[bytes, bytes]:
         """Return up and down key as the store has them."""

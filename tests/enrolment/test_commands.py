@@ -15,7 +15,8 @@ from vigibip.box.enrolment import load_enrolment
 from vigibip.cli import box, post_enrolment
 from vigibip.post.authority import Authority
 from vigibip.post.config import load_post_settings
-from vigibip.post.enrolment_server import new_enrolment_server
+from vigibip.post.enrolment import BrokerAddress, Enrolments
+from vigibip.post.enrolment_server import EnrolmentServer
 from vigibip.post.store.store import Store
 
 SHOP = ("--name", "Tabac du Centre", "--address", "12 rue des Lilas")
@@ -59,8 +60,15 @@ async def test_one_command_on_each_side(config: Path, box_config: Path, tmp_path
     told = json.loads(made.stdout)
     store = Store(settings.store_path)
     store.start()
-    server = new_enrolment_server(
-        settings, Authority.load(settings.authority_dir), store, SystemClock()
+    clock, authority = SystemClock(), Authority.load(settings.authority_dir)
+    broker = BrokerAddress(settings.broker.host, settings.broker.port)
+    server = EnrolmentServer(
+        Enrolments(authority, store, clock, broker),
+        authority,
+        clock,
+        host=settings.enrolment.host,
+        port=settings.enrolment.port,
+        public_hosts=[settings.enrolment_public_host],
     )
     await server.start()
     try:

@@ -131,7 +131,7 @@ async def test_a_claim_cannot_be_played_again(post: Post) -> None:
         status, body = await client.ask("POST", wire.CLAIM_PATH, claim)
         assert (status, refusal(body)) == (403, wire.BAD_PROOF)
     assert await post.keys(box_id) == keys
-    assert post.enrolled == [box_id]
+    assert await post.enrolled() == [box_id]
 
 
 async def test_one_guess_for_each_exchange(post: Post) -> None:
@@ -143,7 +143,7 @@ async def test_one_guess_for_each_exchange(post: Post) -> None:
         status, body = await client.ask("POST", wire.CLAIM_PATH, guess)
         assert (status, refusal(body)) == (403, wire.BAD_PROOF)
         assert await client.gone()
-    assert post.enrolled == []
+    assert await post.enrolled() == []
 
 
 async def test_guessing_is_stopped_and_does_not_stop_others(post: Post, tmp_path: Path) -> None:

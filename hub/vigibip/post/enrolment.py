@@ -11,7 +11,6 @@ import asyncio
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -117,19 +116,12 @@ class Enrolments:
     """Decides who becomes which box. Everything is committed before the box is told."""
 
     def __init__(
-        self,
-        authority: Authority,
-        store: EnrolmentStore,
-        clock: Clock,
-        broker: BrokerAddress,
-        on_enrolled: Callable[[str], None] | None = None,
+        self, authority: Authority, store: EnrolmentStore, clock: Clock, broker: BrokerAddress
     ) -> None:
-        """`on_enrolled` is called with the box's id once its (new) keys are committed."""
         self._authority = authority
         self._store = store
         self._clock = clock
         self._broker = broker
-        self._on_enrolled = on_enrolled
 
     @property
     def authority_pem(self) -> str:
@@ -234,8 +226,6 @@ class Enrolments:
         if not first:
             raise EnrolmentRefusedError(wire.USED_TOKEN)
         _log.info("%s is enrolled", row.box_id)
-        if self._on_enrolled is not None:
-            self._on_enrolled(row.box_id)
 
 
 def _parse_request(pem: str) -> x509.CertificateSigningRequest:

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import socket
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -24,14 +24,7 @@ from vigibip.alert import enrolment as wire
 from vigibip.base.clock import Clock
 from vigibip.base.errors import PeerError, StorageError
 from vigibip.post.authority import Authority
-from vigibip.post.config import PostSettings
-from vigibip.post.enrolment import (
-    BrokerAddress,
-    EnrolmentRefusedError,
-    Enrolments,
-    EnrolmentStore,
-    Session,
-)
+from vigibip.post.enrolment import EnrolmentRefusedError, Enrolments, Session
 from vigibip.post.enrolment_limits import AttemptLimiter
 
 _log = logging.getLogger(__name__)
@@ -157,28 +150,6 @@ class EnrolmentServer:
             _log.info("an enrolment connection took too long")
         except (OSError, ssl.SSLError) as error:
             _log.info("an enrolment connection broke: %s", type(error).__name__)
-
-
-def new_enrolment_server(
-    settings: PostSettings,
-    authority: Authority,
-    store: EnrolmentStore,
-    clock: Clock,
-    on_enrolled: Callable[[str], None] | None = None,
-) -> EnrolmentServer:
-    """Return the server that `settings` describe; `on_enrolled` as in `Enrolments`."""
-    broker = settings.boxes_broker
-    enrolments = Enrolments(
-        authority, store, clock, BrokerAddress(broker.host, broker.port), on_enrolled
-    )
-    return EnrolmentServer(
-        enrolments,
-        authority,
-        clock,
-        host=settings.enrolment.host,
-        port=settings.enrolment.port,
-        public_hosts=[settings.enrolment_public_host, "localhost", "127.0.0.1"],
-    )
 
 
 class _Connection:
