@@ -72,6 +72,18 @@ async def test_a_used_token_serves_no_other_box(post: Post, tmp_path: Path) -> N
     assert await post.enrolled() == [box_id]
 
 
+async def test_a_new_token_voids_the_one_before(post: Post, tmp_path: Path) -> None:
+    """The first paper lies about: it must not take over a box that the second one enrolled."""
+    box_id = await post.new_box()
+    first, second = await post.token(box_id), await post.token(box_id)
+    done = await enrol_box(post, second, tmp_path / "enrolment.json")
+    (tmp_path / "finder").mkdir()
+    with pytest.raises(RefusedError, match="ne connaît pas"):
+        await enrol_box(post, first, tmp_path / "finder" / "enrolment.json")
+    [told] = done.enrolment.posts
+    assert await post.keys(box_id) == (told.up_key, told.down_key)
+
+
 async def test_an_expired_token_is_called_expired(post: Post, tmp_path: Path) -> None:
     token = await post.token()
     await post.clock.advance(24 * 3600)

@@ -135,6 +135,23 @@ async def test_a_box_cannot_throw_the_post_off(broker: Broker, authority: Author
         assert post.disconnects.empty()
 
 
+async def test_a_box_that_comes_back_takes_its_own_place(
+    broker: Broker, authority: Authority
+) -> None:
+    """Its old connection, which the network lost without a word, is still open at the broker."""
+    with peer(broker, authority, "post") as post, peer(broker, authority, BOX) as lost:
+        post.connected().subscribe("vigibip/1/+/up/+")
+        lost.connected().subscribe(f"vigibip/1/{BOX}/down/+")
+        for round_no in range(5):
+            with peer(broker, authority, BOX) as back:
+                back.connected().subscribe(f"vigibip/1/{BOX}/down/+")
+                assert back.publish(UP, b"up %d" % round_no) == "Success"
+                assert post.message() == (UP, b"up %d" % round_no)
+                post.publish(DOWN, b"down %d" % round_no)
+                assert back.message() == (DOWN, b"down %d" % round_no)
+        lost.disconnects.get(timeout=10)
+
+
 async def test_an_oversize_message_reaches_nobody(broker: Broker, authority: Authority) -> None:
     with peer(broker, authority, "post") as post, peer(broker, authority, BOX) as box:
         post.connected().subscribe("vigibip/1/+/up/+")

@@ -38,7 +38,9 @@ _EXPIRED_KEPT = timedelta(days=7)
 class EnrolmentStore(Protocol):
     """What the post's store does for enrolments; each call is one committed transaction."""
 
-    async def put_token(self, row: TokenRow) -> None: ...
+    async def put_token(self, row: TokenRow) -> None:
+        """Keep the token; every other of its box is void from then on."""
+        ...
 
     async def get_token(self, token_id: str) -> TokenRow | None: ...
 

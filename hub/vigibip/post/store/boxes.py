@@ -113,6 +113,8 @@ def revoke_box(connection: Connection, box_id: str, *, now: datetime) -> None:
 
 
 def put_token(connection: Connection, token: TokenRow) -> None:
+    """Keep the token, and void any that its box was given before: one paper opens, the last."""
+    connection.execute(delete(EnrolmentToken).where(EnrolmentToken.box == token.box_id))
     connection.execute(
         insert(EnrolmentToken).values(
             id=token.token_id,
