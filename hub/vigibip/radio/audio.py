@@ -18,7 +18,11 @@ _log = logging.getLogger(__name__)
 _READ_S = 0.04
 _RETRY_FIRST_S = 1.0
 _RETRY_LAST_S = 30.0
-_STDERR_BYTES = 300
+_TOLD_CHARS = 200
+_LAST_WORDS_S = 1.0
+"""For a program that closed its pipe to say why and end."""
+_SILENT_S = 5.0
+"""A recorder that gives nothing for so long hangs: even silence comes as samples."""
 
 
 class AudioSink(Protocol):
@@ -183,9 +187,7 @@ class AlsaSink:
 
     async def close(self) -> None:
         process, self._process = self._process, None
-        _kill(process)
-        if process is not None:
-            await process.wait()
+        await _end(process)
 
 
 class AlsaSource:
@@ -224,7 +226,8 @@ class AlsaSource:
                     *self._command,
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.PIPE,
+                    # Its overruns go to our own log: a pipe that nobody reads would stop it.
+                    stderr=None,
                 )
             except OSError as error:
                 self.health = Health(RadioState.ABSENT, f"{self._command[0]}: {error.strerror}")
@@ -232,19 +235,21 @@ class AlsaSource:
         process = self._process
         if process.stdout is None:
             raise AudioError("arecord has no pipe")
+        cause: Exception
         try:
-            return await process.stdout.readexactly(self._block_bytes)
+            async with asyncio.timeout(_SILENT_S):
+                return await process.stdout.readexactly(self._block_bytes)
         except asyncio.IncompleteReadError as error:
-            self._process = None
-            _kill(process)
-            self.health = Health(RadioState.FAULTY, await _last_words(process))
-            raise AudioError(self.health.reason) from error
+            reason, cause = "the recorder ended", error
+        except TimeoutError as error:
+            reason, cause = "the recorder hangs", error
+        await self.close()
+        self.health = Health(RadioState.FAULTY, reason)
+        raise AudioError(reason) from cause
 
     async def close(self) -> None:
         process, self._process = self._process, None
-        _kill(process)
-        if process is not None:
-            await process.wait()
+        await _end(process)
 
 
 def _alsa_arguments(device: str, sample_rate_hz: int) -> tuple[str, ...]:
@@ -258,9 +263,20 @@ def _kill(process: asyncio.subprocess.Process | None) -> None:
             process.kill()
 
 
+async def _end(process: asyncio.subprocess.Process | None) -> None:
+    _kill(process)
+    if process is not None:
+        # Its pipes are read out: asyncio waits for their end, which a full pipe would hide.
+        await process.communicate()
+
+
 async def _last_words(process: asyncio.subprocess.Process) -> str:
-    """What a program said as it failed, in printable characters, one line."""
-    said = await process.stderr.read(_STDERR_BYTES) if process.stderr is not None else b""
-    code = await process.wait()
+    """What a program said as it ended, in printable characters, one line."""
+    try:
+        async with asyncio.timeout(_LAST_WORDS_S):
+            _, said = await process.communicate()
+    except TimeoutError:
+        await _end(process)
+        said = b""
     text = "".join(c if c.isprintable() else " " for c in said.decode("utf-8", "replace"))
-    return f"{text.strip() or 'the audio program ended'} (exit {code})"
+    return f"{text[:_TOLD_CHARS].strip() or 'the audio program ended'} ({process.returncode})"

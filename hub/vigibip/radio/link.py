@@ -133,8 +133,9 @@ class PacedPort:
             await self._wait_until(self._heard_until_s - _AHEAD_S)
 
     async def finish(self) -> None:
-        while self._heard_until_s > self._clock.monotonic_s():
-            await self._wait_until(min(self._heard_until_s, self._clock.monotonic_s() + BLOCK_S))
+        self._check()
+        while self._heard_until_s > (now_s := self._clock.monotonic_s()):
+            await self._wait_until(min(self._heard_until_s, now_s + BLOCK_S))
             self._check()
 
     async def _wait_until(self, moment_s: float) -> None:

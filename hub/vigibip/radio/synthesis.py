@@ -73,7 +73,8 @@ async def render(sentences: Sequence[str], sample_rate_hz: int) -> AsyncIterator
     finally:
         if process.returncode is None:
             process.kill()
-        await process.wait()
+        # Reads its pipes out: asyncio waits for their end, which a full pipe would hide.
+        await process.communicate()
 
 
 def _package_path() -> str:
