@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -27,7 +28,10 @@ def data_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def settings(data_dir: Path, tmp_path: Path) -> BoxSettings:
-    return BoxSettings(data_dir=data_dir, receiver_port=str(tmp_path / "tty"))
+    # Looking for devices seldom keeps hours of driven time cheap.
+    return BoxSettings(
+        data_dir=data_dir, receiver_port=str(tmp_path / "tty"), device_poll_s=600
+    )
 
 
 @pytest.fixture
@@ -54,7 +58,7 @@ def authority(tmp_path: Path) -> Authority:
 async def children(tmp_path: Path) -> AsyncIterator[Children]:
     logs = tmp_path / "logs"
     logs.mkdir()
-    children = Children(logs, {})
+    children = Children(logs, os.environ)
     yield children
     await children.close()
 

@@ -128,6 +128,7 @@ class PtyReceiver:
         self.path = path
         self.down: list[tuple[bytes, bytes]] = []
         self.settings: list[int] = []
+        self.on_down: Callable[[], None] = lambda: None
         self._decoder = line.Decoder()
         self._fd: int | None = None
         self.plug()
@@ -182,6 +183,7 @@ class PtyReceiver:
         for kind, body in self._decoder.feed(data):
             if kind == line.DOWN_FRAME:
                 self.down.append(line.unpack_down_frame(body))
+                self.on_down()
             elif kind == line.SETTINGS:
                 self.settings.append(line.unpack_settings(body))
 

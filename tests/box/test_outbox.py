@@ -11,6 +11,7 @@ import pytest
 
 from tests.box.driven import DrivenBox
 from tests.box.peers import Bip
+from vigibip.base.errors import StorageError
 from vigibip.box.config import BoxSettings
 from vigibip.box.faults import FaultCode
 from vigibip.box.pairing import pair_device
@@ -339,3 +340,41 @@ async def test_the_post_is_told_how_the_box_is(box: DrivenBox, bip: Bip) -> None
     status = box.carrier.statuses[-1]
     assert status.faults == [f"refused:{bip.alert_id(1)}"]
     assert (status.queued, status.uptime_s) == (0, 61)
+
+
+async def test_a_flood_of_refusals_hides_no_fault_of_the_box_itself(
+    box: DrivenBox, bip: Bip
+) -> None:
+    for _ in range(60):
+        box.carrier.receipt(await box.press(bip), "refused", "no")
+    await box.settle()
+    box.break_disk()
+    await box.press(bip)
+    assert FaultCode.STORAGE in box.codes()
+    await box.clock.advance(60)
+    assert "storage" in box.carrier.statuses[-1].faults
+    box.mend_disk()
+
+
+async def test_what_was_refused_today_is_told_again_after_a_restart(
+    box: DrivenBox, bip: Bip
+) -> None:
+    box.carrier.receipt(await box.press(bip), "refused", "no")
+    await box.restart()
+    assert FaultCode.REFUSED in box.codes()
+    await box.clock.advance(25 * 3600)
+    assert FaultCode.REFUSED not in box.codes()
+    await box.restart()
+    assert FaultCode.REFUSED not in box.codes()
+
+
+async def test_an_absurd_age_never_stops_an_alert(box: DrivenBox, bip: Bip) -> None:
+    await box.hear(bip, bip.press(age_s=frame.AGE_UNKNOWN - 1))
+    box.carrier.take()
+    await box.clock.advance(10)
+    assert [alert.age_s for alert in box.carrier.sent] == [frame.AGE_UNKNOWN]
+
+
+async def test_two_boxes_never_share_a_store(box: DrivenBox, settings: BoxSettings) -> None:
+    with pytest.raises(StorageError, match="already"):
+        await DrivenBox(settings).start()

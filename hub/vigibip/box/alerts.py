@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 # An SD card under load answers within a second; a dying one may never.
 _DISK_ANSWERS_WITHIN_S = 5.0
+# What the message to the post can hold; a bip's nonsense must not stop an alert.
+_AGE_MAX_S = 2**32 - 1
 _RETRY_FIRST_S = 1.0
 _RETRY_MAX_S = 30.0
 
@@ -131,7 +133,9 @@ class BoxAlert:
 
     def age(self, now_s: float) -> int | None:
         """Return the seconds since the button went down, None when nobody knows."""
-        return None if self.age_s is None else self.age_s + max(0, int(now_s - self.opened_s))
+        if self.age_s is None:
+            return None
+        return min(_AGE_MAX_S, self.age_s + max(0, int(now_s - self.opened_s)))
 
     def record(self) -> AlertRecord:
         """Return the row: once it is on the disk the alert is heard, so OPENED is never there."""

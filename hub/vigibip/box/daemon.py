@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
 import random
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -131,6 +133,7 @@ class BoxDaemon:
         """Work that ends without time passing."""
         self._started_s = 0.0
         self._status_soon = False
+        self._held: int | None = None
 
     @property
     def faults(self) -> Faults:
@@ -147,8 +150,9 @@ class BoxDaemon:
         )
 
     async def start(self) -> None:
-        """Begin. Raises StorageError when the store cannot be opened."""
+        """Begin. Raises StorageError when the store cannot be read, or another box runs on it."""
         self._started_s = self._clock.monotonic_s()
+        self._hold_directory()
         contents = await self._store.start()
         self._trust.raise_floor(contents.last_utc)
         self._devices.update(contents.devices, contents.tags)
@@ -179,6 +183,19 @@ class BoxDaemon:
             with suppress(asyncio.CancelledError):
                 await task
         await self._store.close()
+        if self._held is not None:
+            os.close(self._held)
+
+    def _hold_directory(self) -> None:
+        # Two boxes on one store would seal different replies with the same counter. The directory
+        # itself is locked: a full or read-only disk has no room for a lock file.
+        try:
+            self._held = os.open(self._settings.data_dir, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StorageError(f"{self._settings.data_dir}: a box runs on it already") from error
+        except OSError as error:
+            raise StorageError(f"{self._settings.data_dir}: {error.strerror}") from error
 
     def _stored(self, alert: BoxAlert) -> None:
         self._outbox.stored(alert)

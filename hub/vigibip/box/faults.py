@@ -12,8 +12,9 @@ from vigibip.base.clock import Clock
 
 _log = logging.getLogger(__name__)
 
-# A box tells the post at most so many; a flood of subjects must not fill the memory either.
-FAULTS_MAX = 32
+# Faults about devices and alerts; those about the box itself always find room beside them in the
+# 32 that a status can tell.
+SUBJECTS_MAX = 20
 # How long something that happened once, and does not end by itself, goes on being told.
 EVENT_LASTS_S = 24 * 3600.0
 
@@ -87,9 +88,12 @@ class Faults:
         """Return the codes of the faults that stand."""
         return {fault.code for fault in self.standing()}
 
+    def _subjects(self) -> int:
+        return sum(1 for fault in self.standing() if fault.subject)
+
     def _put(self, code: FaultCode, subject: str, detail: str, until_s: float | None) -> None:
         standing = self._faults.get((code, subject))
-        if standing is None and len(self.standing()) >= FAULTS_MAX:
+        if standing is None and subject and self._subjects() >= SUBJECTS_MAX:
             _log.error("fault not kept, too many stand: %s %s: %s", code, subject, detail)
             return
         since_utc = self._clock.utc() if standing is None else standing.since_utc
