@@ -58,6 +58,8 @@ class TownPlan:
     ptt_lead_ms: int = 250
     console: bool = False
     seed: int = 0
+    sample_heap: bool = False
+    """The bips can tell how much heap they take; each of their waits is then slower."""
     box: TomlTable = field(default_factory=dict)
     """Settings of every box beyond those that the town itself gives."""
     relay: TomlTable = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Shop:
                 directory / f"bip-{index}",
                 name=f"bip {index}",
                 mac=mac[:5] + bytes((index,)),
+                sample_heap=town.plan.sample_heap,
             )
             for index in range(1, BIPS_A_SHOP + 1)
         ]

@@ -40,7 +40,16 @@ class Press:
 class Bip:
     """A bip of the town: the device, its key, and every press of it."""
 
-    def __init__(self, air: Air, stamps: Stamps, directory: Path, name: str, mac: bytes) -> None:
+    def __init__(
+        self,
+        air: Air,
+        stamps: Stamps,
+        directory: Path,
+        *,
+        name: str,
+        mac: bytes,
+        sample_heap: bool = False,
+    ) -> None:
         self.name = name
         self.device_id = secrets.randbits(32) or 1
         self.key = secrets.token_bytes(16)
@@ -55,7 +64,7 @@ class Bip:
         encryptor = Cipher(algorithms.AES(self.key), modes.ECB()).encryptor()  # noqa: S305 - CCM's
         self._encrypt_block = encryptor.update
         hooks = DeviceHooks(on_transmit=self._on_transmit, on_feel=self._on_feel)
-        self.device = Device(directory, "bip", mac=mac, hooks=hooks)
+        self.device = Device(directory, "bip", mac=mac, hooks=hooks, sample_heap=sample_heap)
         self._antenna = _antenna(air, Way.UP, self.device)
 
     async def start(self) -> None:

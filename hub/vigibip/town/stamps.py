@@ -71,11 +71,15 @@ class Stamps:
 
     async def wait(self, subject: str, stage: str, deadline_s: float) -> int:
         """Return when `subject` reached `stage`; TimeoutError when it does not in time."""
+        await self.wait_any(subject, {stage}, deadline_s)
+        return self._first[subject][stage]
+
+    async def wait_any(self, subject: str, stages: set[str], deadline_s: float) -> None:
+        """Return once `subject` reached one of `stages`; TimeoutError when it does not in time."""
         async with asyncio.timeout(deadline_s):
-            while stage not in self._first.get(subject, {}):
+            while stages.isdisjoint(self._first.get(subject, {})):
                 self._changed.clear()
                 await self._changed.wait()
-        return self._first[subject][stage]
 
     def _read(self, trace: socket.socket) -> None:
         while True:

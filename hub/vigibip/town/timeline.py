@@ -13,6 +13,7 @@ PTT = "radio.ptt"
 AUDIO = "radio.audio"
 KEYED = "officer.keyed"
 COMING = "bip.coming"
+UNANSWERED = "bip.unanswered"
 
 # In the order in which a press without trouble meets them; people read the text.
 STAGES: dict[str, str] = {

@@ -23,7 +23,7 @@ from vigibip.town.device import Feel
 from vigibip.town.errors import TownError
 from vigibip.town.real import Shop, Town, TownPlan
 from vigibip.town.shop import Bip, Press
-from vigibip.town.timeline import DELIVERED
+from vigibip.town.timeline import COMING, DELIVERED, UNANSWERED
 from vigibip.town.together import together
 
 ALERTS = 1500
@@ -35,6 +35,8 @@ _PRESS_PAUSE_S = (0.0, 0.6)
 _DELIVERED_DEADLINE_S = 240.0
 _DEADLINE_S = 2400.0
 _BRIDGE_ALERTS_PER_S = 30.0
+# A press that joins an answered incident is told "coming" at once: each says that the post has it.
+_AT_THE_POST = {DELIVERED, COMING, UNANSWERED}
 _TARGETS = {
     "alerts_missing": 0,
     "lost": 0,
@@ -86,7 +88,7 @@ def _hold_feels_against_the_books(town: Town, account: _Account) -> None:
             alert_ids = [past.alert_id for past in bip.presses[-2:] if past.alert_id is not None]
             if feel is Feel.HEARD:
                 true = press.alert_id is not None and box_book.has(press.alert_id)
-            elif feel is Feel.DELIVERED:
+            elif feel in (Feel.DELIVERED, Feel.UNANSWERED):
                 true = press.alert_id is not None and post_book.has(press.alert_id)
             elif feel is Feel.COMING:
                 # The answer to the press before this one may be felt while this one runs.
@@ -115,7 +117,7 @@ async def _press_under_fire(
             press = bip.press()
             account.pressed.append(press)
             alert_id = await bip.alert_id(press, _DELIVERED_DEADLINE_S)
-            await town.stamps.wait(alert_id, DELIVERED, _DELIVERED_DEADLINE_S)
+            await town.stamps.wait_any(alert_id, _AT_THE_POST, _DELIVERED_DEADLINE_S)
             if len(account.pressed) % 100 == 0:
                 progress(f"durability: {len(account.pressed)} presses, {_told(account.kills)}")
 

@@ -29,8 +29,9 @@ from vigibip.town.timeline import AUDIO, COMING, DELIVERED, PRESS, PTT, STAGES
 
 PRESSES = 500
 RUNS = 3
-_SHOPS = 5
+_SHOPS = 8
 _HOP_DEADLINE_S = 20.0
+_LOOK_S = 0.005
 _SLEEP_DEADLINE_S = 150.0
 # A first press of each bip warms caches that a town's first press would meet cold; not counted.
 _WARM_UP = 2 * _SHOPS
@@ -77,7 +78,8 @@ def stage_figures(prefix: str, pressed: Sequence[Mapping[str, int]]) -> dict[str
     """Return p50 and p99 of each stage's milliseconds after the button went down."""
     figures = {}
     for stage in _MEASURED:
-        values = [(stamps[stage] - stamps[PRESS]) / 1e6 for stamps in pressed]
+        # A palm that the first reply did not reach feels "delivered" without "heard".
+        values = [(stamps[stage] - stamps[PRESS]) / 1e6 for stamps in pressed if stage in stamps]
         key = f"{prefix}_button_to_{stage.replace('.', '_')}"
         figures[f"{key}_p50_ms"] = percentile(values, 0.50)
         figures[f"{key}_p99_ms"] = percentile(values, 0.99)
@@ -114,7 +116,7 @@ async def press_one_after_the_other(
                 progress(f"press: {number + 1} of {count}")
         await asyncio.gather(*closing)
     except TimeoutError as error:
-        raise TownError("a shop's incident was not closed in time") from error
+        raise TownError("a press or its incident did not come to its end in time") from error
     finally:
         for task in closing:
             task.cancel()
@@ -124,16 +126,19 @@ async def press_one_after_the_other(
 
 async def _press(town: Town, bip: Bip) -> str:
     await bip.device.wait_state(DeviceState.ASLEEP, timeout_s=_SLEEP_DEADLINE_S)
-    if town.channel.on_air:
-        raise TownError("the channel is not idle before a press")
     press = bip.press()
     alert_id = await bip.alert_id(press, _HOP_DEADLINE_S)
-    for stage in (PTT, AUDIO, DELIVERED):
+    for stage in (PTT, AUDIO):
         await reach(town, alert_id, stage, _HOP_DEADLINE_S)
+    # The next press meets an idle channel.
+    async with asyncio.timeout(_HOP_DEADLINE_S):
+        while town.channel.on_air:  # noqa: ASYNC110 - the channel tells its beginning only
+            await asyncio.sleep(_LOOK_S)
     return alert_id
 
 
 async def _close(town: Town, shop: Shop, alert_id: str, free: asyncio.Event) -> None:
+    await reach(town, alert_id, DELIVERED, _HOP_DEADLINE_S)
     incident = await incident_of(town, alert_id)
     if incident is None:
         raise TownError(f"{shop.label}: an alert that was relayed has no incident")
