@@ -85,6 +85,27 @@ class ConsoleSettings(Settings):
 
     host: _Host = "127.0.0.1"
     port: _OwnPort = 8080
+    behind_https: bool = False
+    """An HTTPS proxy on this machine stands before it: cookies are for HTTPS alone."""
+    hosts: tuple[_Host, ...] = ()
+    """The names by which browsers reach it, without port, beside `host` and this machine's own.
+
+    A request for any other name is refused. Behind HTTPS, the first is the address in links.
+    """
+
+    @property
+    def url(self) -> str | None:
+        """Its address for a browser, without a slash at the end; None while port 0 leaves it open.
+
+        Through a proxy it is the proxy's, on its usual port.
+        """
+        if self.behind_https and self.hosts:
+            return f"https://{_in_url(self.hosts[0])}"
+        if self.port == 0:
+            return None
+        everywhere = self.host in ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+        name = (self.hosts or ("127.0.0.1",))[0] if everywhere else self.host
+        return f"http://{_in_url(name)}:{self.port}"
 
 
 class PostSettings(Settings):
@@ -124,6 +145,10 @@ class PostSettings(Settings):
     def enrolment_public_host(self) -> str:
         """The host that boxes are given for enrolment."""
         return self.enrolment.public_host or self.boxes_broker.host
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def load_post_settings(path: Path) -> PostSettings:

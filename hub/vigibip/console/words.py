@@ -1,0 +1,166 @@
+"""The words of states, outcomes, answers and faults: message ids here, their French in locales/.
+
+A fault says what it is and what a dispatcher does about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+def _(text: str) -> str:
+    """Mark a message id for the extraction; the template looks it up in the reader's language."""
+    return text
+
+
+STATES: Mapping[str, str] = {
+    "open": _("Nobody has answered"),
+    "coming": _("An officer is coming"),
+    "on_scene": _("On scene"),
+    "closed": _("Closed"),
+}
+
+OUTCOMES: Mapping[str, str] = {
+    "real": _("Real"),
+    "false_alarm": _("False alarm"),
+    "nobody": _("Nothing found"),
+    "other": _("Other"),
+}
+
+WAYS: Mapping[str, str] = {
+    "console": _("at the console"),
+    "arrival": _("on arriving"),
+    "voice": _("by radio"),
+}
+
+UNPROVEN: Mapping[str, str] = {
+    "wrong-code": _("wrong code"),
+    "no-incident": _("no such incident was open"),
+    "one-more-code": _("a second code is asked for, because somebody is guessing"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultWords:
+    """Message ids. `seen`: it tells of something that happened, and goes once somebody saw it."""
+
+    title: str
+    advice: str
+    seen: bool = False
+
+
+FAULTS: Mapping[str, FaultWords] = {
+    "store-failed": FaultWords(
+        _("The post cannot write to its disk"),
+        _(
+            "Alerts still go to the radios, from memory, but shops are not told that they were "
+            "delivered. Have a technician come now."
+        ),
+    ),
+    "broker-lost": FaultWords(
+        _("The post hears no box: its message broker does not answer"),
+        _(
+            "No alert arrives for as long as this lasts; they wait in the boxes. Call a "
+            "technician now, and expect calls to 17."
+        ),
+    ),
+    "no-radio": FaultWords(
+        _("No radio is set up"),
+        _("Incidents are shown on this page only: call the patrols yourself."),
+    ),
+    "radio-failed": FaultWords(
+        _("A radio does not transmit"),
+        _("Patrols do not hear the incidents: call them yourself. Have a technician come."),
+    ),
+    "radio-degraded": FaultWords(
+        _("A radio does not say everything"),
+        _("A sentence is missing or was cut: give the patrols the shop's address yourself."),
+        seen=True,
+    ),
+    "numbers-exhausted": FaultWords(
+        _("All incident numbers are in use"),
+        _("Close the incidents that are over."),
+        seen=True,
+    ),
+    "code-guessing": FaultWords(
+        _("Somebody is guessing answer codes on the radio"),
+        _("For now an answer takes two codes of a card. Tell the patrols, or answer here."),
+    ),
+    "message-forged": FaultWords(
+        _("Somebody sends in a box's name without its keys"),
+        _("Nothing of it was believed. Send somebody to look at the box, and tell a technician."),
+        seen=True,
+    ),
+    "message-refused": FaultWords(
+        _("A message of a box could not be read"),
+        _("It is kept for a technician. Call the shop to make sure that all is well."),
+        seen=True,
+    ),
+    "box-unknown": FaultWords(
+        _("A box calls that is not enrolled here"),
+        _("Have a technician enrol it, or switch it off."),
+        seen=True,
+    ),
+    "box-floods": FaultWords(
+        _("A box sends far too many messages"),
+        _("Some of them have to wait. Call the shop, and tell a technician."),
+        seen=True,
+    ),
+    "press-late": FaultWords(
+        _("A press came long out of its turn"),
+        _("It counts as a real one. Have a technician look at the shop's bips."),
+        seen=True,
+    ),
+    "version-newer": FaultWords(
+        _("A box is of a newer release than this post"),
+        _("Its alerts are taken as far as they can be read. Have the post updated."),
+        seen=True,
+    ),
+    "post-stopped": FaultWords(
+        _("The post is stopped: no alert arrives"),
+        _(
+            "The alerts wait in the boxes, and no radio announces anything. Call a technician "
+            "now, and expect calls to 17."
+        ),
+    ),
+}
+
+UNKNOWN_FAULT = FaultWords(
+    _("A fault that this console does not know"), _("Tell a technician."), seen=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalWords:
+    """What an error page says."""
+
+    title: str
+    advice: str
+
+
+REFUSALS: Mapping[int, RefusalWords] = {
+    400: RefusalWords(_("This request makes no sense"), _("Go back to the console.")),
+    403: RefusalWords(
+        _("Not from this page"),
+        _("The page was too old, or this form came from elsewhere. Nothing was changed."),
+    ),
+    404: RefusalWords(_("There is no such page"), _("Go back to the console.")),
+    405: RefusalWords(_("This cannot be done here"), _("Go back to the console.")),
+    411: RefusalWords(_("This request makes no sense"), _("Go back to the console.")),
+    413: RefusalWords(_("This is too long"), _("Nothing was changed.")),
+    421: RefusalWords(
+        _("The console does not answer to this address"),
+        _("Use its usual address. A new name is added under console.hosts in post.toml."),
+    ),
+    422: RefusalWords(_("Something is missing or wrong in this form"), _("Nothing was changed.")),
+    429: RefusalWords(_("Too many tries"), _("Wait a moment.")),
+    500: RefusalWords(
+        _("The console has failed"),
+        _("The radios do not depend on it. Try again, and tell a technician."),
+    ),
+    503: RefusalWords(
+        _("The console cannot read its records"),
+        _("The radios do not depend on it. Try again, and tell a technician."),
+    ),
+}
