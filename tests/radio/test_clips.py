@@ -1,6 +1,7 @@
 """Clips: rendered once, whole or not at all, and nobody's name in a file's name."""
 
 import os
+import random
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from tests.radio.rig import RATE_HZ, SHOP, hummed_clips, humming
 from vigibip.radio import clips as clips_module
-from vigibip.radio.clips import ClipStore, shop_clip_key
+from vigibip.radio.clips import ClipStore, parse_clip, shop_clip_key
 from vigibip.radio.errors import ClipError, SynthesisError
 from vigibip.radio.speech import PHRASES
 from vigibip.radio.synthesis import render
@@ -154,6 +155,35 @@ def test_a_shop_s_key_comes_from_its_box() -> None:
     assert shop_clip_key("box-ab12cd34") == SHOP
     with pytest.raises(ClipError):
         shop_clip_key("Tabac de la Gare")
+
+
+async def test_20000_damaged_files_are_refused(tmp_path: Path) -> None:
+    async def short(sentences: Sequence[str], sample_rate_hz: int) -> AsyncIterator[bytes]:
+        async for _ in humming(sentences, sample_rate_hz):
+            yield b"\x01\x02" * 40
+
+    clips = ClipStore(tmp_path, RATE_HZ, renderer=short)
+    await clips.prepare_shop(SHOP, spoken_name="Tabac", address="12 rue Zola")
+    whole = bytes_of(tmp_path / f"{SHOP}.wav")
+    assert parse_clip(whole, RATE_HZ)[0] == b"\x01\x02" * 40
+    rng = random.Random(6)
+    for _ in range(20_000):
+        data = bytearray(whole)
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(len(data))] ^= rng.randrange(1, 256)
+        if rng.random() < 0.3:
+            del data[rng.randrange(len(data)) :]
+        if data[:-_MARKS_BYTES] == whole[:-_MARKS_BYTES]:
+            continue  # the words' fingerprint alone: rendered again, but whole
+        with pytest.raises(ClipError):
+            parse_clip(bytes(data), RATE_HZ)
+
+
+_MARKS_BYTES = 32
+
+
+def bytes_of(path: Path) -> bytes:
+    return path.read_bytes()
 
 
 # The real voice, in its own process.

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import io
 import logging
 import os
 import struct
 import tempfile
-import wave
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -30,7 +28,10 @@ _SHOP_PREFIX = "shop-"
 _COMMON_PREFIX = "common-"
 _FINGERPRINT_CHUNK = b"vbfp"
 _FINGERPRINT_BYTES = 16
+_MAX_FILE_BYTES = MAX_PCM_BYTES + 1024
 _CHUNK_HEADER = struct.Struct("<4sI")
+_CHUNK_BYTES = _CHUNK_HEADER.size + 2 * _FINGERPRINT_BYTES
+_WAV_HEADER_BYTES = 44
 
 Renderer = Callable[[Sequence[str], int], AsyncIterator[bytes]]
 """Sentences and a sample rate in, each sentence's PCM out; raises SynthesisError."""
@@ -149,23 +150,17 @@ class ClipStore:
         """The PCM and the fingerprint of one file. Raises ClipError."""
         try:
             with path.open("rb") as file:
-                data = file.read(MAX_PCM_BYTES + 1024)
-            with wave.open(io.BytesIO(data)) as clip:
-                form = (clip.getnchannels(), clip.getsampwidth(), clip.getframerate())
-                pcm = clip.readframes(clip.getnframes())
-                whole = len(pcm) == 2 * clip.getnframes() > 0
-        except (OSError, EOFError, wave.Error) as error:
-            raise ClipError(f"no clip {path.name}") from error
-        if form != (1, 2, self.sample_rate_hz) or not whole:
-            raise ClipError(f"{path.name} is not a clip of ours")
-        return pcm, data[-_FINGERPRINT_BYTES:]
+                data = file.read(_MAX_FILE_BYTES)
+        except OSError as error:
+            raise ClipError(f"no clip {path.name}: {error.strerror}") from error
+        return parse_clip(data, self.sample_rate_hz)
 
     def _write(self, path: Path, pcm: bytes, fingerprint: bytes) -> None:
         """Put a clip in place whole or not at all, across a power cut too."""
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".clip-", delete=False) as file:
             temporary = Path(file.name)
             try:
-                file.write(_with_fingerprint(wav_bytes(pcm, self.sample_rate_hz), fingerprint))
+                file.write(_clip_file(pcm, self.sample_rate_hz, fingerprint))
                 file.flush()
                 os.fsync(file.fileno())
                 temporary.replace(path)
@@ -179,7 +174,26 @@ class ClipStore:
             os.close(folder)
 
 
-def _with_fingerprint(wav: bytes, fingerprint: bytes) -> bytes:
-    chunk = _CHUNK_HEADER.pack(_FINGERPRINT_CHUNK, len(fingerprint)) + fingerprint
+def parse_clip(data: bytes, sample_rate_hz: int) -> tuple[bytes, bytes]:
+    """The PCM and the fingerprint in a clip's file. Raises ClipError if it is not whole.
+
+    Whatever is not, byte for byte, as this room writes it is refused.
+    """
+    pcm = data[_WAV_HEADER_BYTES:-_CHUNK_BYTES]
+    fingerprint = data[-2 * _FINGERPRINT_BYTES : -_FINGERPRINT_BYTES]
+    odd = not pcm or len(pcm) % 2
+    if odd or data != _clip_file(pcm, sample_rate_hz, fingerprint):
+        raise ClipError("a clip's file is damaged, or not one of ours")
+    return pcm, fingerprint
+
+
+def _clip_file(pcm: bytes, sample_rate_hz: int, fingerprint: bytes) -> bytes:
+    """A WAV file and a chunk of our own: the words' fingerprint, then the audio's digest.
+
+    A number with a hole in it would send officers to another shop.
+    """
+    wav = wav_bytes(pcm, sample_rate_hz)
+    marks = fingerprint + hashlib.sha256(pcm).digest()[:_FINGERPRINT_BYTES]
+    chunk = _CHUNK_HEADER.pack(_FINGERPRINT_CHUNK, len(marks)) + marks
     size = len(wav) - _CHUNK_HEADER.size + len(chunk)
     return _CHUNK_HEADER.pack(b"RIFF", size) + wav[_CHUNK_HEADER.size :] + chunk

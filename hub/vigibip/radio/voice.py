@@ -228,7 +228,7 @@ class VoiceRadio:
         faults: list[str] = []
         clips = plan(announcement)
         # The disk is read while the call is played.
-        reading = asyncio.create_task(self._clips.shop(announcement.shop_clip))
+        reading = asyncio.create_task(self._shop_clip(announcement.shop_clip))
         try:
             await self._sink.begin()
             if self._settings.ptt_lead_ms:
@@ -260,19 +260,20 @@ class VoiceRadio:
             signal = _selcall(selcall, self._settings.tone_standard, self._rate_hz)
         return signal + silence(_CALL_PAUSE_MS, self._rate_hz)
 
-    async def _shop_in_time(self, reading: asyncio.Task[bytes]) -> bytes | None:
+    async def _shop_clip(self, key: str) -> bytes | None:
+        try:
+            return await self._clips.shop(key)
+        except ClipError:
+            return None
+
+    async def _shop_in_time(self, reading: asyncio.Task[bytes | None]) -> bytes | None:
         # The machine's own time, not the clock's: a disk is as slow as it is.
         self.busy = True
         try:
             await asyncio.wait({reading}, timeout=_SHOP_CLIP_WAIT_S)
         finally:
             self.busy = False
-        if not reading.done():
-            return None
-        try:
-            return reading.result()
-        except ClipError:
-            return None
+        return reading.result() if reading.done() else None
 
     def _sentence(self, clips: tuple[str, ...], shop: bytes | None) -> tuple[bytes, bool]:
         """One saying, and whether all its common clips were there."""
