@@ -9,13 +9,17 @@ _BOUNCE_MS = 25
 
 
 class Button:
-    """A button to ground. `downs`: how often it went down since `take` was last called."""
+    """A button to ground. `down_at_start`: it was down before any edge was counted."""
 
     def __init__(self, gpio: int):
         self.pin = Pin(gpio, Pin.IN, Pin.PULL_UP)
-        self._edge_ms = time.ticks_ms()
+        self._edge_ms = time.ticks_add(time.ticks_ms(), -_BOUNCE_MS)
         self._downs = 0
         self.pin.irq(self._edge, Pin.IRQ_FALLING | Pin.IRQ_RISING)
+        # Looked at once edges are counted, so that none falls between; counted once all the same.
+        self.down_at_start = self.is_down()
+        if self.down_at_start:
+            self._downs = 0
 
     def is_down(self) -> bool:
         return self.pin.value() == 0

@@ -87,7 +87,7 @@ class Wake:
 
     def _woken_by_press(self) -> bool:
         """Whether this start is a button that went down, and not told to the sender before."""
-        down = self._button.is_down()
+        down = self._button.down_at_start
         if machine.reset_cause() == machine.DEEPSLEEP_RESET:
             if self._storage.held:
                 # It slept with the button down, to be woken by the release: down now means that

@@ -1,0 +1,333 @@
+"""The bip's own files in the real MicroPython interpreter, with the heap of a small ESP32."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.firmware.honest_box import ENCRYPT
+from tests.firmware.lab import Lab, until
+from vigibip.town import device_tree
+from vigibip.town.device import DeviceState, Feel
+from vigibip.wire import frame
+
+pytestmark = [
+    pytest.mark.requires_program("micropython"),
+    pytest.mark.xdist_group("interpreter"),
+]
+
+
+async def test_a_press_is_heard_delivered_answered_and_felt(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        number = await lab.press()
+        await lab.feels(Feel.HEARD)
+        lab.device.release()
+        lab.box.raise_to(number, frame.STATE_DELIVERED)
+        await lab.feels(Feel.DELIVERED)
+        lab.box.raise_to(number, frame.STATE_COMING)
+        await lab.feels(Feel.COMING)
+        await lab.asleep()
+        assert lab.felt == [Feel.HEARD, Feel.DELIVERED, Feel.COMING]
+        assert lab.transmitted_with_motor_on == 0
+        assert lab.halted == []
+        assert lab.device.wakes == 2
+
+
+async def test_every_wake_is_a_fresh_interpreter_with_fresh_counters(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        for wake in range(2, 5):
+            number = await lab.press()
+            lab.device.release()
+            lab.box.raise_to(number, frame.STATE_COMING)
+            await lab.feels(Feel.COMING)
+            await lab.asleep()
+            assert lab.device.wakes == wake
+        numbers = {press for kind, _, press, _ in lab.sent if kind == frame.PRESS}
+        assert len(numbers) == 3
+        # No press is open any more: no later wake said anything about an earlier one.
+        assert all(wake == 0 for kind, _, _, wake in lab.sent if kind == frame.PRESS)
+
+
+async def test_a_short_tap_that_is_over_before_the_program_starts_is_a_press(
+    tmp_path: Path,
+) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        lab.device.press()
+        lab.device.release()
+        await until(lambda: lab.of_kind(frame.PRESS), "the press's frame")
+
+
+async def test_a_button_that_is_held_makes_one_press_and_its_release_none(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        first = await lab.press()
+        lab.box.raise_to(first, frame.STATE_COMING)
+        await lab.feels(Feel.COMING)
+        await lab.asleep()  # with the button still down
+        wakes = lab.device.wakes
+        lab.device.release()
+        await until(lambda: lab.device.wakes > wakes, "the release wakes it")
+        await lab.asleep()
+        assert {press for kind, _, press, _ in lab.sent if kind == frame.PRESS} == {first}
+        second = await lab.press()
+        assert second != first
+
+
+async def test_a_held_button_let_go_and_pressed_again_is_a_new_press(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        first = await lab.press()
+        lab.box.raise_to(first, frame.STATE_COMING)
+        await lab.feels(Feel.COMING)
+        await lab.asleep()
+        lab.device.release()
+        second = await lab.press()  # before the program that the release woke has looked
+        assert second != first
+
+
+async def test_a_further_press_while_awake_is_sent_at_once(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        first = await lab.press()
+        await lab.feels(Feel.HEARD)
+        await lab.let_go()
+        second = await lab.press()
+        assert second != first
+        await until(lambda: lab.box.states.get(second), "the second press is stored")
+
+
+async def test_a_press_stops_the_motor_and_what_was_cut_short_is_felt_anew(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        await lab.press()
+        await lab.let_go()
+        await until(lambda: lab.motor_on, "the motor of 'heard'")
+        await lab.press()
+        await lab.let_go()
+        await lab.feels(Feel.HEARD, Feel.HEARD)
+        assert lab.transmitted_with_motor_on == 0
+
+
+async def test_a_box_that_stores_nothing_is_never_heard(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        lab.stores = False
+        await lab.press()
+        lab.device.release()
+        await until(lambda: len(lab.of_kind(frame.PRESS)) >= 8, "retransmissions")
+        assert lab.felt == []
+        lab.stores = True
+        await lab.feels(Feel.HEARD)
+
+
+async def test_a_receiver_that_moved_is_found_and_the_way_to_it_kept(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        lab.channel = 9
+        number = await lab.press()
+        lab.device.release()
+        await lab.feels(Feel.HEARD)
+        lab.box.raise_to(number, frame.STATE_COMING)
+        await lab.feels(Feel.COMING)
+        await lab.asleep()
+        lab.sent.clear()
+        await lab.press()
+        await lab.feels(Feel.HEARD)
+        assert len(lab.of_kind(frame.PRESS)) == 1
+
+
+@pytest.mark.slow
+async def test_nobody_hears_not_sent_is_felt_and_the_next_wake_goes_on(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        lab.hears = False
+        number = await lab.press()
+        lab.device.release()
+        await lab.device.wait_state(DeviceState.ASLEEP, timeout_s=25)
+        assert lab.felt == [Feel.NOT_SENT]
+        assert lab.transmitted_with_motor_on == 0
+        wakes = lab.device.wakes
+        first_effort = lab.of_kind(frame.PRESS)
+        assert {(press, wake) for _, _, press, wake in first_effort} == {(number, 0)}
+        lab.sent.clear()
+        lab.hears = True
+        await until(lambda: lab.felt[-1:] == [Feel.HEARD], "heard after the timer", 25)
+        assert lab.device.wakes == wakes + 1
+        _, counter, press, wake = lab.of_kind(frame.PRESS)[0]
+        assert (press, wake) == (number, 1)
+        assert counter != number
+        opened = frame.open_frame(ENCRYPT, lab.used[counter])[3]
+        assert 28 <= frame.unpack_press(opened)[1] <= 45
+        assert list(lab.box.states) == [number]
+
+
+async def test_power_cuts_at_any_moment_lose_no_press_and_reuse_no_counter(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        lab.hears = False
+        announced: set[int] = set()
+        for _ in range(8):
+            frames = chance.randrange(4)
+            if frames:
+                await lab.press()
+            else:
+                lab.device.press()
+            more = len(lab.sent) + frames - 1
+            await until(lambda more=more: len(lab.sent) >= more, "frames of the press")
+            lab.device.power_cut()
+            lab.device.release()
+            announced = {press for _, _, press, _ in lab.of_kind(frame.PRESS)}
+            more = len(lab.sent) + 1
+            await lab.device.start()
+            if announced:
+                await until(lambda more=more: len(lab.sent) >= more, "what it goes on with")
+        lab.hears = True
+        await until(lambda: announced <= set(lab.box.states), "all presses arrive")
+        assert all(lab.box.states[press] == frame.STATE_HEARD for press in announced)
+        assert len(announced) >= 3
+        late = [entry for entry in lab.of_kind(frame.PRESS) if entry[3]]
+        assert late
+        ages = {
+            frame.unpack_press(frame.open_frame(ENCRYPT, lab.used[counter])[3])[1]
+            for _, counter, _, _ in late
+        }
+        assert frame.AGE_UNKNOWN in ages
+
+
+async def test_garbage_in_nvs_still_lets_a_press_through(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        lab.device.power_cut()
+        for file in (tmp_path / "nvs" / "vigibip").iterdir():
+            if file.name != "settings":
+                file.write_bytes(chance.randbytes(chance.randrange(600)))
+        await lab.start()
+        number = await lab.press()
+        # Its counter was lost: it counts from where no number was used.
+        assert number >= 0x80000000
+        await lab.feels(Feel.HEARD)
+        assert lab.halted == []
+
+
+async def test_garbage_in_rtc_memory_leaves_what_nvs_holds(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        lab.hears = False
+        number = await lab.press()
+        lab.device.release()
+        lab.device.power_cut()
+        (tmp_path / "rtc.bin").write_bytes(b"\x56\x01" + bytes(60))
+        lab.hears = True
+        lab.sent.clear()
+        await lab.device.start()
+        await until(lambda: lab.of_kind(frame.PRESS), "the press goes on")
+        assert lab.of_kind(frame.PRESS)[0][2] == number
+
+
+async def test_a_flash_that_keeps_nothing_does_not_keep_a_press_back(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        for name in ("counter0", "counter1", "open0", "open1"):
+            # Where a commit writes first stands something that it cannot write to.
+            (tmp_path / "nvs" / "vigibip" / f"{name}.new").mkdir()
+        number = await lab.press()
+        assert number >= 0x80000000
+        await lab.feels(Feel.HEARD)
+
+
+async def test_a_bip_without_settings_says_so_and_sends_nothing(tmp_path: Path) -> None:
+    async with Lab(tmp_path) as lab:
+        (tmp_path / "nvs" / "vigibip" / "settings").write_bytes(b"?")
+        await lab.device.start()
+        await lab.device.wait_state(DeviceState.HALTED)
+        assert "main.py has ended" in lab.halted[0]
+        assert lab.sent == []
+
+
+async def test_a_fall_with_a_press_open_starts_anew_and_goes_on_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = device_tree.stage
+
+    def stage_with_a_fault(*args: Any) -> None:
+        stage(*args)
+        with (tmp_path / "flash" / "feel.py").open("a") as file:
+            file.write(_FALLS_ONCE)
+
+    monkeypatch.setattr(device_tree, "stage", stage_with_a_fault)
+    (tmp_path / "fell").touch()
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        (tmp_path / "fell").unlink()
+        lab.device.press()
+        # It falls before the first frame has left; the press is on storage by then.
+        await lab.feels(Feel.HEARD)
+        _, _, number, wake = lab.of_kind(frame.PRESS)[0]
+        assert wake == 1
+        assert list(lab.box.states) == [number]
+        assert lab.device.wakes == 3
+        assert "planted" in lab.device.console()
+
+
+_FALLS_ONCE = """
+import os
+
+_hush = Player.hush
+
+
+def _falls_once(self, now_ms):
+    try:
+        os.stat("../fell")
+    except OSError:
+        open("../fell", "w").close()
+        raise RuntimeError("planted")
+    _hush(self, now_ms)
+
+
+Player.hush = _falls_once
+"""
+
+
+async def test_a_whole_press_passes_with_a_quarter_of_the_heap_taken_away(tmp_path: Path) -> None:
+    async with Lab(tmp_path, heap_words=49152) as lab:
+        await lab.start()
+        numbers = [await lab.press()]
+        for _ in range(7):
+            await lab.let_go()
+            numbers.append(await lab.press())
+        for number in numbers:
+            lab.box.raise_to(number, frame.STATE_COMING)
+        await lab.feels(Feel.COMING)
+        assert lab.halted == []
+        assert DeviceState.HALTED not in lab.states
+        assert lab.device.wakes == 2
+
+
+async def test_the_live_heap_leaves_a_quarter_free(tmp_path: Path) -> None:
+    async with Lab(tmp_path, sample_heap=True) as lab:
+        await lab.start()
+        await lab.press()
+        await lab.feels(Feel.HEARD)
+        heap = await lab.device.heap()
+        assert heap.peak_bytes <= heap.size_bytes * 3 // 4
+        # Counted as on 64 bits, it would still fit three quarters of an ESP32's 64 KB.
+        assert heap.firmware_bytes <= 49152
+
+
+async def test_the_first_frame_leaves_soon_after_the_button(tmp_path: Path) -> None:
+    """A bound that a loaded machine keeps too; the figure itself stands in firmware/README.md."""
+    import time
+
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        started_s = time.monotonic()
+        await lab.press()
+        assert time.monotonic() - started_s < 0.5
