@@ -99,7 +99,7 @@ async def box(
     save_enrolment(settings.enrolment_path, enrolment_for(authority, network.host, network.port))
     box = Box(settings, bip)
     await box.daemon.start()
-    await box.settle()
+    await until(box.up, "a connection")
     yield box
     await box.daemon.stop()
 
@@ -107,10 +107,9 @@ async def box(
 async def test_an_alert_is_published_by_the_call_and_delivered_by_the_receipt(
     box: Box, post: Post
 ) -> None:
-    assert box.up()
     alert = await box.press()
     await until(lambda: post.ids() == [alert])
-    await box.settle()
+    await until(lambda: not box.daemon.busy)
     assert await box.state(1) == frame.STATE_DELIVERED
     assert not box.daemon.busy
 
@@ -129,7 +128,7 @@ async def test_a_connection_that_breaks_comes_back_and_what_waited_goes(
     await network.restore()
     await box.come_up()
     await until(lambda: post.ids() == [alert])
-    await box.settle()
+    await until(lambda: not box.daemon.busy)
     assert await box.state(1) == frame.STATE_DELIVERED
     assert FaultCode.DATA not in box.codes()
 
@@ -158,7 +157,7 @@ async def test_a_link_that_died_in_silence_is_noticed_by_what_is_not_acknowledge
     await network.restore()
     await box.come_up()
     await until(lambda: post.alerts)
-    await box.settle()
+    await until(lambda: not box.daemon.busy)
     assert set(post.ids()) == {alert}
     assert await box.state(1) == frame.STATE_DELIVERED
 
@@ -276,8 +275,7 @@ async def test_with_an_unsure_clock_the_authority_is_still_verified(
     behind = DrivenClock(datetime(2020, 1, 1, tzinfo=UTC))
     box = Box(settings, bip, behind)
     await box.daemon.start()
-    await box.settle()
-    assert box.up()
+    await until(box.up, "a connection")
     assert FaultCode.CLOCK_UNSURE in box.codes()
     await box.daemon.stop()
     stranger = Authority.create(tmp_path / "stranger")
@@ -296,13 +294,12 @@ async def test_the_clocks_floor_is_the_latest_time_that_was_written(
     start = datetime(2026, 6, 1, tzinfo=UTC)
     box = Box(settings, bip, DrivenClock(start))
     await box.daemon.start()
-    await box.settle()
+    await until(box.up, "a connection")
     await box.daemon.stop()
     for clock, sure in ((start - timedelta(hours=1), False), (start + timedelta(hours=1), True)):
         box = Box(settings, bip, DrivenClock(clock))
         await box.daemon.start()
-        await box.settle()
-        assert box.up()
+        await until(box.up, "a connection")
         assert (FaultCode.CLOCK_UNSURE not in box.codes()) is sure
         await box.daemon.stop()
 

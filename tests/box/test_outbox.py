@@ -333,7 +333,8 @@ async def test_without_a_disk_the_posts_receipt_still_says_delivered(
 
 async def test_the_post_is_told_how_the_box_is(box: DrivenBox, bip: Bip) -> None:
     await box.clock.advance(60)
-    assert [status.faults for status in box.carrier.statuses] == [[]]
+    assert [status.uptime_s for status in box.carrier.statuses] == [1, 60]
+    assert [status.faults for status in box.carrier.statuses] == [[], []]
     await box.press(bip)
     box.carrier.receipt(bip.alert_id(1), "refused", "no")
     await box.clock.advance(1)
@@ -378,3 +379,24 @@ async def test_an_absurd_age_never_stops_an_alert(box: DrivenBox, bip: Bip) -> N
 async def test_two_boxes_never_share_a_store(box: DrivenBox, settings: BoxSettings) -> None:
     with pytest.raises(StorageError, match="already"):
         await DrivenBox(settings).start()
+
+
+async def test_a_box_that_starts_on_a_broken_disk_still_carries_alerts(
+    settings: BoxSettings, bip: Bip
+) -> None:
+    in_the_way = settings.store_path.with_name("box.sqlite-shm")
+    in_the_way.mkdir()
+    box = DrivenBox(settings)
+    box.carrier.up = True
+    await box.start()
+    alert = await box.press(bip)
+    assert box.carrier.take() == [alert]
+    assert box.link.sent == []
+    assert FaultCode.STORAGE in box.codes()
+    in_the_way.rmdir()
+    await box.clock.advance(10)
+    # The bip goes on sending until it hears; the first reply had no counter to be sealed with.
+    await box.hear(bip, bip.press(press=1, age_s=10))
+    assert box.link.states(bip)[-1] == HEARD
+    assert FaultCode.STORAGE not in box.codes()
+    await box.daemon.stop()

@@ -165,6 +165,7 @@ class BoxDaemon:
             carrier.start(self._outbox)
         self._link.start(self._intake.take)
         await self._control.start()
+        self._tell_status_soon()
         self._timers.call_in(self._settings.device_poll_s, self._watch_devices)
         self._timers.call_in(self._settings.status_interval_s, self._tell_status_regularly)
         self._timers.call_in(_BATCH_EVERY_S, self._write_batch_regularly)

@@ -124,7 +124,7 @@ def _settings(config: Path) -> "BoxSettings":
 
 
 def _in_words(told: dict[str, Any]) -> str:
-    lines = ["boîtier en marche" if told["running"] else "boîtier ARRÊTÉ"]
+    lines = ["boîtier en marche" if told["running"] else "boîtier arrêté, ou qui NE RÉPOND PAS"]
     lines += [
         f"voie {one['name']} : {'établie' if one['up'] else 'COUPÉE'}"
         for one in told.get("carriers", [])
