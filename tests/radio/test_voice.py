@@ -12,7 +12,7 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from tests.radio.rig import RATE_HZ, SHOP, Rig, announcement, hummed_clips
 from vigibip.radio.clips import ClipStore
 from vigibip.radio.contract import RadioState, RelayOutcome, RelayResult
-from vigibip.radio.errors import ClipError
+from vigibip.radio.errors import ClipError, RadioClosedError
 from vigibip.radio.link import FrameType
 from vigibip.radio.settings import VoiceSettings
 from vigibip.radio.tones import ToneStandard, dtmf, selective_call, silence
@@ -388,3 +388,26 @@ def test_clips_of_another_rate_are_refused(tmp_path: Path, make: MakeRig) -> Non
     settings = VoiceSettings(audio_out="wav:/nowhere", sample_rate_hz=16000, ptt_gpio=None)
     with pytest.raises(ValueError, match="rate"):
         VoiceRadio(settings, hummed_clips(tmp_path), make().clock)
+
+
+async def test_a_round_that_was_answered_while_it_waited_can_be_taken_back(rig: Rig) -> None:
+    assert await rig.drive(rig.channel.key_digits("23*47"))
+    stages: list[str] = []
+    repeated = asyncio.create_task(rig.radio.announce(announcement(round_no=2), stages.append))
+    assert await rig.drive(rig.channel.key_digits("11#"))
+    assert (await rig.drive(rig.radio.next_answer())).code == "4711"
+    repeated.cancel()
+    await rig.clock.advance(20)
+    assert repeated.cancelled()
+    assert stages == []
+    assert not rig.channel.transmissions
+    assert (await announced(rig)).result is RelayResult.SENT
+
+
+async def test_closing_ends_a_round_that_waits(rig: Rig) -> None:
+    assert await rig.drive(rig.channel.key_digits("23*47"))
+    repeated = asyncio.create_task(rig.radio.announce(announcement(round_no=2), lambda _: None))
+    await rig.clock.advance(0.5)
+    await rig.radio.close()
+    with pytest.raises(RadioClosedError):
+        await rig.drive(repeated)
