@@ -60,13 +60,7 @@ class Player:
             return
         pattern = PATTERNS[self._waiting[0]]
         if self.on:
-            self._turn(False)
-            self._pulse += 1
-            self._next_ms = now_ms + GAP_MS
-            if self._pulse == len(pattern):
-                self._waiting.pop(0)
-                self._pulse = 0
-                self._next_ms = now_ms + REST_MS
+            self._end_pulse(now_ms)
         elif quiet_until_ms is None or now_ms + pattern[self._pulse] <= quiet_until_ms:
             self._turn(True)
             self._next_ms = now_ms + pattern[self._pulse]
@@ -77,9 +71,22 @@ class Player:
             self._next_ms = max(quiet_until_ms + 1, now_ms + rest_ms)
 
     def hush(self, now_ms):
-        """Switch the motor off now; the pattern begins anew later."""
-        if self.on:
+        """Switch the motor off now; a pulse that was not nearly over makes its pattern begin anew."""
+        if not self.on:
+            return
+        if self._next_ms - now_ms <= SHORT_MS // 2:
+            self._end_pulse(now_ms)
+        else:
             self._turn(False)
+            self._pulse = 0
+            self._next_ms = now_ms + REST_MS
+
+    def _end_pulse(self, now_ms):
+        self._turn(False)
+        self._pulse += 1
+        self._next_ms = now_ms + GAP_MS
+        if self._pulse == len(PATTERNS[self._waiting[0]]):
+            self._waiting.pop(0)
             self._pulse = 0
             self._next_ms = now_ms + REST_MS
 

@@ -98,6 +98,8 @@ class Bip:
         """(channel, frame, address) of what left and was not looked at yet."""
         self.felt: list[str] = []
         self.links: list[tuple[int, bytes]] = []
+        self.asked: dict[int, int] = {}
+        """The counters of this wake's frames, each with the press that it is about."""
         self._seed = seed
         self.home = (CHANNEL, RECEIVER)
         self.channel = CHANNEL
@@ -107,6 +109,7 @@ class Bip:
     def wake(self, *, known_time: bool, record: bytes | None = None) -> None:
         """A fresh interpreter: only flash and RTC memory are as before."""
         self.channel = self.home[0]
+        self.asked = {}
         self.sender = core.Sender(
             DEVICE_ID,
             ENCRYPT,
@@ -154,11 +157,18 @@ class Bip:
                     "a counter was used for two frames"
                 )
                 self.air.append((self.channel, action[1], action[2]))
+                self._note(*frame.open_frame(ENCRYPT, action[1]))
             elif action[0] == core.FEEL:
                 self.felt.append(action[1])
             elif action[0] == core.LINK:
                 self.home = (action[1], action[2])
                 self.links.append(self.home)
+
+    def _note(self, kind: int, _: int, counter_used: int, payload: bytes) -> None:
+        if kind == frame.PRESS:
+            self.asked[counter_used] = frame.unpack_press(payload)[0]
+        elif kind == frame.POLL:
+            self.asked[counter_used] = frame.unpack_poll(payload)
 
     def sent(self) -> list[tuple[int, bytes, bytes]]:
         """Return what left since the last call."""

@@ -38,18 +38,10 @@ class BadWorld(RuleBasedStateMachine):
         self.uplink: list[bytes] = []
         self.downlink: list[bytes] = []
         self.felt_before = 0
-        self.asked_now: dict[int, int] = {}
-        """The counters of this wake's frames, and the press that each is about."""
         self.given_way = 0
 
     def _collect(self) -> None:
-        for _, sealed, _ in self.bip.sent():
-            self.uplink.append(sealed)
-            kind, _, counter, payload = frame.open_frame(ENCRYPT, sealed)
-            if kind == frame.PRESS:
-                self.asked_now[counter] = frame.unpack_press(payload)[0]
-            elif kind == frame.POLL:
-                self.asked_now[counter] = frame.unpack_poll(payload)
+        self.uplink += [sealed for _, sealed, _ in self.bip.sent()]
 
     @rule()
     def press(self) -> None:
@@ -61,9 +53,6 @@ class BadWorld(RuleBasedStateMachine):
 
     @rule(duration_ms=st.sampled_from([1, 30, 60, 300, 1000, 5000, 20_000, 200_000]))
     def time_passes(self, duration_ms: int) -> None:
-        rest_ms = self.bip.sender.sleep_ms(self.bip.now_ms)
-        if rest_ms is not None:
-            self.asked_now.clear()
         self.bip.advance(duration_ms)
         self._collect()
 
@@ -95,9 +84,9 @@ class BadWorld(RuleBasedStateMachine):
 
     @rule(choice=_CHOICE, state=st.sampled_from(list(FEEL_STATES.values())))
     def an_enemy_forges_a_reply(self, choice: int, state: int) -> None:
-        counters = list(self.asked_now) or [1]
+        counters = list(self.bip.asked) or [1]
         counter = counters[choice % len(counters)]
-        number = self.asked_now.get(counter, 1)
+        number = self.bip.asked.get(counter, 1)
         felt = len(self.bip.felt)
         self.bip.receive(self.box.reply(counter, number, state, block_cipher(OTHER_KEY)))
         assert len(self.bip.felt) == felt
@@ -111,7 +100,6 @@ class BadWorld(RuleBasedStateMachine):
 
     @rule(power_cut=st.booleans())
     def the_program_falls(self, power_cut: bool) -> None:
-        self.asked_now.clear()
         self.bip.wake(known_time=not power_cut)
         self._collect()
 
@@ -124,7 +112,7 @@ class BadWorld(RuleBasedStateMachine):
         if news:
             answered, number, state, _ = frame.unpack_reply(frame.open_frame(ENCRYPT, reply)[3])
             assert FEEL_STATES[news[0]] == state
-            assert self.asked_now.get(answered) == number
+            assert self.bip.asked.get(answered) == number
             assert RANKS[self.box.states[number]] >= RANKS[state]
 
     def _unheard(self) -> list[int]:

@@ -1,0 +1,66 @@
+"""What lies on a simulated device is what lies in the checkout."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from vigibip.town import device_tree
+from vigibip.town.errors import TownError
+
+ROOT = Path(__file__).resolve().parents[2]
+BOARDS = sorted(path.stem for path in (ROOT / "firmware" / "boards").glob("*.py"))
+
+
+@pytest.mark.parametrize("role", ["bip", "receiver"])
+def test_it_is_the_same_bytes_and_no_other_file(role: device_tree.Role, tmp_path: Path) -> None:
+    (tmp_path / "flash").mkdir()
+    (tmp_path / "flash" / "left_over.py").touch()
+    device_tree.stage(role, tmp_path / "flash")
+    staged = {
+        str(path.relative_to(tmp_path / "flash")): path.read_bytes()
+        for path in (tmp_path / "flash").rglob("*.py")
+    }
+    assert staged["board.py"] == (ROOT / "firmware" / "boards" / "esp32_c3.py").read_bytes()
+    for name, content in staged.items():
+        if name.startswith("wire/"):
+            assert content == (ROOT / "hub" / "vigibip" / name).read_bytes()
+        elif name != "board.py":
+            assert content == (ROOT / "firmware" / role / name).read_bytes()
+    own = {path.name for path in (ROOT / "firmware" / role).glob("*.py")} - {"manifest.py"}
+    assert own <= set(staged), "a file of the role that its manifest forgot"
+    assert "left_over.py" not in staged
+
+
+def test_a_receiver_has_nothing_that_opens_a_seal() -> None:
+    names = device_tree.sources("receiver")
+    assert not {"wire/ccm.py", "wire/frame.py"} & set(names)
+
+
+def test_an_unknown_board_is_told() -> None:
+    with pytest.raises(TownError, match="no_such_board"):
+        device_tree.sources("bip", "no_such_board")
+    with pytest.raises(TownError, match="no_such_board"):
+        device_tree.board_pins("no_such_board")
+
+
+def test_loading_leaves_no_module_of_the_device_behind() -> None:
+    for role, name in (("bip", "sender"), ("receiver", "carrier")):
+        device_tree.load(role, name)  # type: ignore[arg-type]
+    assert not {"wire", "wire.frame", "press", "aim", "sender", "carrier"} & set(sys.modules)
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_pins_are_those_of_the_one_list(board: str) -> None:
+    listed = tomllib.loads((ROOT / "hardware" / "pins.toml").read_text())["bip"]
+    pins = device_tree.board_pins(board)
+    expected = {name.upper(): pin["gpio"] for name, pin in listed[board.replace("_", "-")].items()}
+    assert pins == expected
+
+
+def test_every_board_of_the_list_has_its_file() -> None:
+    listed = tomllib.loads((ROOT / "hardware" / "pins.toml").read_text())["bip"]
+    assert sorted(name.replace("-", "_") for name in listed) == BOARDS

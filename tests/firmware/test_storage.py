@@ -1,0 +1,171 @@
+"""What a bip remembers: whole, or absent; never half, never somebody else's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vigibip.town import device_tree
+
+storage: Any = device_tree.load("bip", "storage")
+KEY = bytes(range(16))
+LINK = b"\x02recvr"
+
+
+class FakeNvs:
+    """NVS as the ESP32 has it: a value counts once it is committed."""
+
+    def __init__(self) -> None:
+        self.committed: dict[str, bytes] = {}
+        self.pending: dict[str, bytes] = {}
+
+    def get_blob(self, key: str, buffer: bytearray) -> int:
+        value = self.pending.get(key, self.committed.get(key))
+        if value is None or len(value) > len(buffer):
+            raise OSError(-0x1102)
+        buffer[: len(value)] = value
+        return len(value)
+
+    def set_blob(self, key: str, value: bytes) -> None:
+        self.pending[key] = bytes(value)
+
+    def commit(self) -> None:
+        self.committed.update(self.pending)
+        self.pending = {}
+
+
+class FakeRtc:
+    def __init__(self) -> None:
+        self.content = b""
+
+    def memory(self, data: bytes | None = None) -> bytes | None:
+        if data is None:
+            return self.content
+        self.content = bytes(data)
+        return None
+
+
+def provisioned() -> tuple[FakeNvs, FakeRtc]:
+    nvs = FakeNvs()
+    nvs.committed.update(storage.provisioned(0xA1B2C3D4, KEY, 6, LINK))
+    return nvs, FakeRtc()
+
+
+def opened(nvs: FakeNvs, rtc: FakeRtc) -> Any:
+    return storage.Storage(nvs, rtc, lambda: 0xFFFFFFFF)
+
+
+def test_a_new_bip_has_its_settings_and_counts_from_one() -> None:
+    kept = opened(*provisioned())
+    assert kept.settings() == (0xA1B2C3D4, KEY, 6, LINK)
+    assert (kept.reserved, kept.record, kept.time_is_known) == (1, None, False)
+
+
+@pytest.mark.parametrize(
+    ("key", "channel", "receiver"),
+    [(KEY[:15], 6, LINK), (KEY, 0, LINK), (KEY, 14, LINK), (KEY, 6, LINK[:5])],
+)
+def test_provisioning_refuses(key: bytes, channel: int, receiver: bytes) -> None:
+    with pytest.raises(ValueError, match="out of range"):
+        storage.provisioned(1, key, channel, receiver)
+
+
+def test_the_way_to_the_receiver_replaces_what_was_provisioned() -> None:
+    nvs, rtc = provisioned()
+    opened(nvs, rtc).save_link(11, b"\x02other")
+    assert opened(nvs, rtc).settings()[2:] == (11, b"\x02other")
+    nvs.committed["link"] = storage.guard(bytes((77,)) + LINK)
+    assert opened(nvs, rtc).settings()[2:] == (6, LINK)
+
+
+def test_a_record_outlives_sleep_with_the_clock_and_a_power_cut_without() -> None:
+    nvs, rtc = provisioned()
+    opened(nvs, rtc).save(b"presses")
+    awake = opened(nvs, rtc)
+    assert (awake.record, awake.time_is_known) == (b"presses", True)
+    cut = opened(nvs, FakeRtc())
+    assert (cut.record, cut.time_is_known) == (b"presses", False)
+
+
+def test_what_only_a_sleep_needs_stays_out_of_nvs() -> None:
+    nvs, rtc = provisioned()
+    kept = opened(nvs, rtc)
+    kept.save(b"one")
+    kept.held, kept.battery_mv, kept.rssi_dbm = True, 3700, -71
+    kept.save_light(b"two")
+    awake = opened(nvs, rtc)
+    assert (awake.record, awake.held) == (b"two", True)
+    assert (awake.battery_mv, awake.rssi_dbm) == (3700, -71)
+    assert opened(nvs, FakeRtc()).record == b"one"
+
+
+def test_what_was_not_committed_is_not_there() -> None:
+    nvs, rtc = provisioned()
+    kept = opened(nvs, rtc)
+    kept.reserve(65)
+    nvs.set_blob("counter1", b"torn")
+    nvs.pending = {}
+    assert opened(nvs, rtc).reserved == 65
+
+
+@given(damage=st.binary(max_size=80), count=st.integers(1, 6))
+def test_a_torn_slot_leaves_the_one_before(damage: bytes, count: int) -> None:
+    nvs, rtc = provisioned()
+    kept = opened(nvs, rtc)
+    for number in range(count):
+        kept.save(b"record %d" % number)
+        kept.reserve(64 * (number + 1) + 1)
+    newest = f"open{count & 1}"
+    nvs.committed[newest] = damage
+    expected = b"record %d" % (count - 2) if count > 1 else None
+    assert opened(nvs, FakeRtc()).record == expected
+
+
+def test_writing_goes_on_after_a_torn_slot_and_the_newest_wins() -> None:
+    nvs, rtc = provisioned()
+    for number in range(5):
+        if number:
+            nvs.committed[f"counter{(number + 1) & 1}"] = b""
+        kept = opened(nvs, rtc)
+        kept.reserve(1000 + number)
+        assert opened(nvs, rtc).reserved == 1000 + number
+
+
+def test_a_lost_counter_begins_where_none_was_used() -> None:
+    nvs, rtc = provisioned()
+    nvs.committed["counter1"] = b"garbage"
+    assert opened(nvs, rtc).reserved == 0x80000000 | 0x3FFFFFFF
+
+
+@given(content=st.binary(max_size=600))
+def test_garbage_is_absent(content: bytes) -> None:
+    nvs, rtc = provisioned()
+    rtc.content = content
+    for key in ("settings", "counter0", "counter1", "open0", "open1", "link", "crashes"):
+        nvs.committed[key] = content
+    kept = opened(nvs, rtc)
+    assert kept.settings() is None
+    assert kept.record is None
+    assert kept.crashes() == 0
+    assert not kept.time_is_known
+
+
+@given(payload=st.binary(max_size=300), position=st.integers(0, 400), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_seen(payload: bytes, position: int, bit: int) -> None:
+    blob = bytearray(storage.guard(payload))
+    assert storage.unguard(bytes(blob)) == payload
+    blob[position % len(blob)] ^= 1 << bit
+    assert storage.unguard(bytes(blob)) is None
+
+
+def test_crashes_are_counted_and_stop_at_the_field_s_end() -> None:
+    nvs, rtc = provisioned()
+    for _ in range(3):
+        opened(nvs, rtc).count_crash()
+    assert opened(nvs, rtc).crashes() == 3
+    nvs.committed["crashes"] = storage.guard(b"\xff\xff")
+    opened(nvs, rtc).count_crash()
+    assert opened(nvs, rtc).crashes() == 0xFFFF
