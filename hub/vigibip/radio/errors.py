@@ -3,11 +3,11 @@
 VigibipError
 +-- RadioError
     +-- RadioClosedError (ConnectionError)  the radio was closed while somebody waited on it
-    +-- AudioError (OSError)           the sound card, the file or the channel's link failed
+    +-- AudioError (OSError)                the sound card, the file or the link failed
     +-- CutShortError (ConnectionError)     the channel itself ended the transmission
-    +-- PttError (OSError)             the PTT line could not be driven
-    +-- ClipError (ValueError)         a clip's name or file is not one of ours
-    +-- SynthesisError (RuntimeError)  the voice could not render a sentence
+    +-- PttError (OSError)                  the PTT line could not be driven
+    +-- ClipError (ValueError)              a clip's name or file is not one of ours
+    +-- SynthesisError (RuntimeError)       the voice could not render a sentence
 """
 
 from __future__ import annotations
