@@ -220,6 +220,8 @@ class Site:
     answers: dict[str, Any] = field(default_factory=dict)
     stamps: list[tuple[str, str]] = field(default_factory=list)
     boxes: list[BoxClient] = field(default_factory=list)
+    store_watch_s: float = 60
+    """Seldom, because each look is a step of the driven clock; the console's tests look often."""
 
     def __post_init__(self) -> None:
         self.clock.settle = self.settle
@@ -240,6 +242,7 @@ class Site:
                 "enrolment": EnrolmentSettings(host="127.0.0.1", port=0),
                 "relay": self.relay,
                 "answers": self.answers,
+                "store_watch_s": self.store_watch_s,
             }
         )
 

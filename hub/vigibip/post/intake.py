@@ -76,7 +76,7 @@ class Intake:
         self._trace = trace
         self._on_fresh = on_fresh
         self._in_hand: Counter[str] = Counter()
-        self._lookups: set[str] = set()
+        self._lookups: dict[str, list[tuple[str, str, bytes]]] = {}
         self._statuses: dict[str, BoxStatus] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.refused = 0
@@ -213,28 +213,32 @@ class Intake:
         self, box_id: str, box: KnownBox | None, kind: str, topic: str, payload: bytes
     ) -> None:
         """The box or its key may be newer than what is in memory; if not, drop the message."""
-        if box_id in self._lookups or len(self._lookups) >= _LOOKUPS_AT_ONCE:
+        waiting = self._lookups.get(box_id)
+        if waiting is not None and len(waiting) < _AT_ONCE_PER_BOX:
+            waiting.append((kind, topic, payload))
+        elif waiting is not None or len(self._lookups) >= _LOOKUPS_AT_ONCE:
             self.refused += 1
-            return
+        else:
+            self._lookups[box_id] = [(kind, topic, payload)]
+            self._own(box_id, self._find(box_id, known=box is not None))
 
-        async def look() -> None:
-            try:
-                changed = await self._boxes.refresh(box_id)
-            except StorageError as error:
-                self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
-                return
-            finally:
-                self._lookups.discard(box_id)
-            now = self._boxes.get(box_id)
-            if now is None:
+    async def _find(self, box_id: str, *, known: bool) -> None:
+        """Read the box from the store and open what waits for that."""
+        try:
+            changed = await self._boxes.refresh(box_id)
+        except StorageError as error:
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            return
+        finally:
+            waiting = self._lookups.pop(box_id)
+        box = self._boxes.get(box_id)
+        for kind, topic, payload in waiting:
+            if box is None:
                 self._faults.raise_fault(FaultKind.BOX_UNKNOWN, box_id)
                 self._refuse(topic, payload, "no box that is served")
-            elif not (changed or box is None) or not self._open(box_id, now, kind, topic, payload):
+            elif (known and not changed) or not self._open(box_id, box, kind, topic, payload):
                 self._faults.raise_fault(FaultKind.MESSAGE_FORGED, box_id)
                 self._refuse(topic, payload, "not authenticated")
-
-        self._lookups.add(box_id)
-        self._own(box_id, look())
 
     def _refuse(self, topic: str, payload: bytes, reason: str, box_id: str | None = None) -> None:
         """Count and park a message; tell of it when it is authentic, and so ours to mend."""
