@@ -59,7 +59,15 @@ class Desk:
     def render(self, picture: Picture) -> str:
         """Return the live part; `html_for` makes it one reader's own."""
         return self._pages.render(
-            "live.html", picture=picture, outcomes=list(IncidentOutcome), csrf=self._csrf_mark
+            "live.html",
+            picture=picture,
+            outcomes=list(IncidentOutcome),
+            events=[
+                fault.kind
+                for fault in picture.faults
+                if FAULTS.get(fault.kind, UNKNOWN_FAULT).seen
+            ],
+            csrf=self._csrf_mark,
         )
 
     def html_for(self, snapshot: Snapshot, session: Session) -> str:

@@ -94,7 +94,7 @@ FAULTS: Mapping[str, FaultWords] = {
     ),
     "message-refused": FaultWords(
         _("A message of a box could not be read"),
-        _("It is kept for a technician. Call the shop to make sure that all is well."),
+        _("It may have been a press: have a patrol pass by the shop, and tell a technician."),
         seen=True,
     ),
     "box-unknown": FaultWords(

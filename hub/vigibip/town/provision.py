@@ -57,6 +57,11 @@ class PostProvision:
         told = _json(await self.run("post-card", "card", "Patrouille 1", "--json"), "post card")
         return [str(code) for code in told["codes"]]
 
+    async def console_link(self) -> str:
+        """Make the console's account of the demonstration; return its one-time address."""
+        words = ("account", "link", "demo", "--create", "--minutes", "1440", "--json")
+        return str(_json(await self.run("post-link", *words), "post account link")["url"])
+
     async def run(self, name: str, *words: str, deadline_s: float = 60.0) -> str:
         return await self.children.run(
             name,

@@ -176,7 +176,7 @@ class Town:
         self.shops: list[Shop] = []
         self.post: Child | None = None
         self.console_login = ""
-        """A one-time address at which the console's first account is opened; "" without one."""
+        """The console's address with a login of one use in it; "" without a console."""
         self._progress = progress
         self._trace_path = self.place.root / "trace"
         self.children = Children(self.place.make("logs"), self._environment())
@@ -242,6 +242,9 @@ class Town:
         )
         await self.broker.start()
         await self.start_post()
+        if self.plan.console:
+            await self.start_console()
+            self.console_login = await self.post_commands.console_link()
         self._progress("les commerces s'équipent")
         self.shops = [Shop(self, number) for number in range(1, self.plan.shops + 1)]
         await together(*(shop.start() for shop in self.shops))
@@ -277,6 +280,11 @@ class Town:
     async def kill_post(self) -> None:
         if self.post is not None:
             await self.post.kill()
+
+    async def start_console(self) -> None:
+        """Start the web console, a process of its own."""
+        command = vigibip_command("post", "console", "--config", str(self._post_config))
+        await self.children.start("console", command)
 
     def press(self, shop: int, bip: int = 1) -> Press:
         """Push the button of a bip; shops and bips count from 1."""

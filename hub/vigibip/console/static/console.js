@@ -91,6 +91,8 @@ function arrive(article, news) {
 function replace(old, part, news) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const opened = [...old.querySelectorAll("details[open]")].map((details) => details.id);
+  // The button that took the place of the one that was just pressed must not be pressed by it too.
+  if (part.dataset.state !== old.dataset.state) moved = Date.now();
   if (Number(part.dataset.presses) > Number(old.dataset.presses)) arrive(part, news);
   old.replaceWith(part);
   for (const id of opened) byId(id)?.setAttribute("open", "");
@@ -154,7 +156,7 @@ function badges(waiting, faults) {
   byId("waiting").textContent = `${waiting} ${words.waiting}`;
   byId("broken").hidden = !faults;
   byId("broken").textContent = `${faults} ${words.faults}`;
-  byId("broken").href = byId("stopped") ? "#stopped" : "#faults";
+  byId("broken").href = byId("grave") ? "#grave" : "#faults";
 }
 
 function tell(text) {
