@@ -71,7 +71,7 @@ class Player:
             self._next_ms = max(quiet_until_ms + 1, now_ms + rest_ms)
 
     def hush(self, now_ms):
-        """Switch the motor off now; a pulse that was not nearly over makes its pattern begin anew."""
+        """Switch the motor off now; unless the pulse was nearly over, its pattern begins anew."""
         if not self.on:
             return
         if self._next_ms - now_ms <= SHORT_MS // 2:

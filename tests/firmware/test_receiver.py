@@ -1,0 +1,194 @@
+"""The receiver's own files in the real interpreter, between an air and a serial port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.firmware.lab import until
+from vigibip.town.device import Device, DeviceHooks, DeviceState
+from vigibip.wire import serial
+
+pytestmark = [
+    pytest.mark.requires_program("micropython"),
+    pytest.mark.xdist_group("interpreter"),
+]
+
+MAC = b"\x02recv1"
+BIP = b"\x02bipA1"
+FRAME = bytes(range(50))
+Sent = tuple[int, bytes, bytes]
+
+
+class Line:
+    """The box's end of the serial port."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+        self._decoder = serial.Decoder()
+        self.messages: list[tuple[int, bytes]] = []
+        self.hung_up = False
+
+    def write(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[os.write(self._handle, data) :]
+            except BlockingIOError:
+                time.sleep(0.001)
+
+    def read(self) -> list[tuple[int, bytes]]:
+        """Take what has come; return all messages so far."""
+        try:
+            data = os.read(self._handle, 4096)
+            self.hung_up = not data
+            self.messages += self._decoder.feed(data)
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.hung_up = True
+        return self.messages
+
+    def of_kind(self, kind: int) -> list[bytes]:
+        return [body for told, body in self.read() if told == kind]
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
+class Bench:
+    """A receiver with its air; `sent` is what it transmitted."""
+
+    def __init__(self, directory: Path) -> None:
+        self.sent: list[Sent] = []
+        self.device = Device(
+            directory,
+            "receiver",
+            mac=MAC,
+            hooks=DeviceHooks(on_transmit=lambda *sent: self.sent.append(sent)),
+        )
+        self.lines: list[Line] = []
+
+    async def plug(self) -> Line:
+        await self.device.start()
+        line = Line(self.device.port_path)
+        self.lines.append(line)
+        await until(lambda: line.of_kind(serial.HELLO), "HELLO")
+        return line
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    await bench.device.close()
+    for line in bench.lines:
+        line.close()
+
+
+def down(mac: bytes = BIP, frame: bytes = FRAME) -> bytes:
+    return serial.encode_message(serial.DOWN_FRAME, serial.pack_down_frame(mac, frame))
+
+
+async def test_it_says_hello_and_carries_both_ways(bench: Bench) -> None:
+    line = await bench.plug()
+    assert line.of_kind(serial.HELLO) == [serial.pack_hello(1, 6, 1)]
+    bench.device.deliver(BIP, FRAME, rssi_dbm=-67, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "the frame on the line")
+    assert serial.unpack_up_frame(line.of_kind(serial.UP_FRAME)[0]) == (-67, BIP, FRAME)
+    line.write(down())
+    await until(lambda: bench.sent, "the frame in the air")
+    assert bench.sent == [(6, BIP, FRAME)]
+
+
+async def test_settings_move_it_to_another_channel(bench: Bench) -> None:
+    line = await bench.plug()
+    line.write(serial.encode_message(serial.SETTINGS, serial.pack_settings(11)))
+    await until(lambda: bench.device.channel == 11, "channel 11")
+    assert not bench.device.deliver(BIP, FRAME, channel=6)
+    assert bench.device.deliver(BIP, FRAME, channel=11)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "the frame on the line")
+
+
+async def test_noise_on_the_line_costs_nothing_that_comes_after_it(bench: Bench) -> None:
+    chance = random.Random(5)
+    line = await bench.plug()
+    for _ in range(20):
+        line.write(chance.randbytes(chance.randrange(400)))
+    # Ctrl-C and Ctrl-D are bytes like any other.
+    line.write(b"\x03\x04" * 20 + b"\x00" + down())
+    await until(lambda: bench.sent, "the frame in the air")
+    assert bench.sent[-1] == (6, BIP, FRAME)
+    assert bench.device.state is DeviceState.AWAKE
+
+
+async def test_oversize_and_stunted_frames_go_no_further(bench: Bench) -> None:
+    line = await bench.plug()
+    for length in (1, 17, 251, 1400):
+        bench.device.deliver(BIP, bytes(length), channel=6)
+    line.write(down(frame=bytes(5)))
+    bench.device.deliver(BIP, FRAME, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "the one good frame")
+    line.write(down())
+    await until(lambda: bench.sent, "the one good frame in the air")
+    assert [serial.unpack_up_frame(body)[2] for body in line.of_kind(serial.UP_FRAME)] == [FRAME]
+    assert bench.sent == [(6, BIP, FRAME)]
+
+
+async def test_more_bips_than_the_radio_knows_addresses_are_all_answered(bench: Bench) -> None:
+    line = await bench.plug()
+    macs = [bytes((2, 1, 1, 1, 1, number)) for number in range(64)]
+    for mac in macs:
+        line.write(down(mac))
+        await until(lambda mac=mac: any(sent[1] == mac for sent in bench.sent), "its reply")
+    line.write(down(serial.BROADCAST))
+    await until(lambda: bench.sent[-1][1] == serial.BROADCAST, "the broadcast")
+
+
+async def test_a_box_that_does_not_read_makes_it_neither_deaf_nor_dead(bench: Bench) -> None:
+    line = await bench.plug()
+    for number in range(600):
+        bench.device.deliver(BIP, bytes((number % 256,)) * 60, channel=6)
+        if number % 50 == 0:
+            await asyncio.sleep(0)
+    line.write(down())
+    await until(lambda: bench.sent, "a reply still goes out")
+    before = len(line.of_kind(serial.UP_FRAME))
+    bench.device.deliver(BIP, FRAME, channel=6)
+    await until(
+        lambda: any(body[7:] == FRAME for body in line.of_kind(serial.UP_FRAME)[before:]),
+        "a fresh frame once the box reads again",
+    )
+    assert bench.device.state is DeviceState.AWAKE
+    assert bench.device.wakes == 1
+
+
+async def test_pulled_and_put_back_it_is_there_again_behind_the_same_path(bench: Bench) -> None:
+    line = await bench.plug()
+    bench.device.unplug()
+    await until(lambda: line.read() is not None and line.hung_up, "the port hangs up")
+    assert not bench.device.port_path.exists()
+    assert bench.device.channel is None
+    again = await bench.plug()
+    again.write(down())
+    await until(lambda: bench.sent, "it carries again")
+
+
+@pytest.mark.slow
+async def test_it_tells_the_air_s_counts_and_repeats_hello_until_it_is_answered(
+    bench: Bench,
+) -> None:
+    line = await bench.plug()
+    bench.device.deliver(BIP, FRAME, channel=6)
+    bench.device.deliver(BIP, bytes(3), channel=6)
+    line.write(b"\x05garbage\x00" + down())
+    await until(lambda: line.of_kind(serial.AIR), "AIR", 20)
+    uptime_s, *counts = serial.unpack_air(line.of_kind(serial.AIR)[0])
+    assert uptime_s == 10
+    assert counts == [1, 1, 0, 1, 1]
+    assert len(line.of_kind(serial.HELLO)) == 2
