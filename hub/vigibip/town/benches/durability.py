@@ -23,7 +23,7 @@ from vigibip.town.device import Feel
 from vigibip.town.errors import TownError
 from vigibip.town.real import Shop, Town, TownPlan
 from vigibip.town.shop import Bip, Press
-from vigibip.town.timeline import COMING, DELIVERED, UNANSWERED
+from vigibip.town.timeline import COMING
 from vigibip.town.together import together
 
 ALERTS = 1500
@@ -32,11 +32,9 @@ _SEED = 20260105
 _KILL_PAUSE_S = (0.5, 3.0)
 _DOWN_S = (0.0, 1.0)
 _PRESS_PAUSE_S = (0.0, 0.6)
-_DELIVERED_DEADLINE_S = 240.0
+_COMING_DEADLINE_S = 300.0
 _DEADLINE_S = 2400.0
 _BRIDGE_ALERTS_PER_S = 30.0
-# A press that joins an answered incident is told "coming" at once: each says that the post has it.
-_AT_THE_POST = {DELIVERED, COMING, UNANSWERED}
 _TARGETS = {
     "alerts_missing": 0,
     "lost": 0,
@@ -57,6 +55,7 @@ class _Account:
     feels: Counter[Feel] = field(default_factory=Counter)
     false: Counter[Feel] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
+    finished: int = 0
 
 
 async def measure(progress: Progress, *, alerts: int = ALERTS) -> Report:
@@ -64,7 +63,7 @@ async def measure(progress: Progress, *, alerts: int = ALERTS) -> Report:
     draw = random.Random(_SEED)
     account = _Account()
     async with Town(TownPlan(shops=_SHOPS, cut_short=True, ptt_lead_ms=0), progress) as town:
-        _hold_feels_against_the_books(town, account)
+        _hold_feels_against_the_books(town, account, progress)
         try:
             async with asyncio.timeout(_DEADLINE_S):
                 await _press_under_fire(town, account, draw, alerts, progress)
@@ -76,27 +75,26 @@ async def measure(progress: Progress, *, alerts: int = ALERTS) -> Report:
     return Report("durability", figures | machine_figures(), dict(_TARGETS))
 
 
-def _hold_feels_against_the_books(town: Town, account: _Account) -> None:
+def _hold_feels_against_the_books(town: Town, account: _Account, progress: Progress) -> None:
     post_book = PostBook(town.post_settings.store_path)
 
     def listen(shop: Shop, bip: Bip) -> None:
         box_book = BoxBook(shop.settings.store_path)
 
         def on_feel(press: Press, feel: Feel, at_ns: int) -> None:
-            del at_ns  # the stores are looked at now, at the latest some ms after the first buzz
             account.feels[feel] += 1
-            alert_ids = [past.alert_id for past in bip.presses[-2:] if past.alert_id is not None]
-            if feel is Feel.HEARD:
-                true = press.alert_id is not None and box_book.has(press.alert_id)
-            elif feel in (Feel.DELIVERED, Feel.UNANSWERED):
-                true = press.alert_id is not None and post_book.has(press.alert_id)
-            elif feel is Feel.COMING:
-                # The answer to the press before this one may be felt while this one runs.
-                true = any(post_book.is_answered(alert_id) for alert_id in alert_ids)
-            else:
+            alert_id = press.alert_id
+            if feel in (Feel.NOT_SENT, Feel.NOT_REACHED):
                 return
+            if feel is Feel.HEARD:
+                true = alert_id is not None and box_book.has(alert_id)
+            elif feel is Feel.COMING:
+                true = alert_id is not None and post_book.is_answered(alert_id)
+            else:
+                true = alert_id is not None and post_book.has(alert_id)
             if not true:
                 account.false[feel] += 1
+                progress(f"durability: FALSE {feel.value}: {_history(town, shop, bip, at_ns)}")
 
         bip.felt_listeners.append(on_feel)
 
@@ -116,10 +114,12 @@ async def _press_under_fire(
             await asyncio.sleep(draw.uniform(*_PRESS_PAUSE_S))
             press = bip.press()
             account.pressed.append(press)
-            alert_id = await bip.alert_id(press, _DELIVERED_DEADLINE_S)
-            await town.stamps.wait_any(alert_id, _AT_THE_POST, _DELIVERED_DEADLINE_S)
-            if len(account.pressed) % 100 == 0:
-                progress(f"durability: {len(account.pressed)} presses, {_told(account.kills)}")
+            alert_id = await bip.alert_id(press, _COMING_DEADLINE_S)
+            # A palm feels one thing after the other: only after the last is the next press's.
+            await town.stamps.wait(alert_id, COMING, _COMING_DEADLINE_S)
+            account.finished += 1
+            if account.finished % 100 == 0:
+                progress(f"durability: {account.finished} answers felt, {_told(account.kills)}")
 
     async def bearers() -> None:
         await together(*(bearer(bip) for shop in town.shops for bip in shop.bips))
@@ -250,6 +250,17 @@ async def _bridges(
             f"{prefix}_kills": result.kills,
         }
     return figures
+
+
+def _history(town: Town, shop: Shop, bip: Bip, at_ns: int) -> str:
+    """Return the last two presses of a bip, each stage with its seconds before `at_ns`."""
+    lines = [f"{shop.label}, {bip.name}"]
+    for press in bip.presses[-2:]:
+        stamps = town.stamps.of(press.alert_id) if press.alert_id else {}
+        stages = [f"{stage} {(ns - at_ns) / 1e9:.3f}" for stage, ns in stamps.items()]
+        felt = [f"felt {feel.value} {(ns - at_ns) / 1e9:.3f}" for feel, ns in press.felt]
+        lines.append(f"  {press.alert_id}: {', '.join(stages + felt)}")
+    return "\n".join(lines)
 
 
 def _told(kills: Counter[str]) -> str:
