@@ -424,3 +424,14 @@ async def test_the_first_round_is_leased_in_the_alert_s_own_transaction(store: S
     await press(store, tabac, 1)
     (row,) = await store.read(lambda c: c.execute(select(RelayRound)).all())
     assert (row.round_no, row.leased_by, row.done_at) == (1, "post-1", None)
+
+
+async def test_a_rehearsal_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    await shop(store)
+    await store.warm_up(RULES)
+    assert await store.incidents() == []
+    assert len(await store.shops()) == 1
+    assert await store.outstanding_messages() == []
+    taken = await press(store, (await store.shops())[0], 1)
+    assert taken.round is not None
+    assert taken.round.number == 1

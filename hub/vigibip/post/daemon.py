@@ -64,6 +64,13 @@ class PostDaemon:
             # The two need each other: intake hands over what fails, and is asked again for it.
             lambda box_id, alert: self._intake.commit(box_id, alert),  # noqa: PLW0108
         )
+        rules = IntakeRules(
+            worker=settings.relay.worker,
+            lease_s=settings.relay.lease_s,
+            digest_older_than_s=settings.relay.digest_older_than_s,
+            digest_gather_s=settings.relay.digest_gather_s,
+        )
+        self._rules = rules
         self._intake = Intake(
             self.store,
             self._boxes,
@@ -72,12 +79,7 @@ class PostDaemon:
             self._unstored,
             self._telling,
             self._faults,
-            IntakeRules(
-                worker=settings.relay.worker,
-                lease_s=settings.relay.lease_s,
-                digest_older_than_s=settings.relay.digest_older_than_s,
-                digest_gather_s=settings.relay.digest_gather_s,
-            ),
+            rules,
             trace,
             self._deadlines.fresh_alert,
         )
@@ -139,6 +141,7 @@ class PostDaemon:
         try:
             await asyncio.to_thread(self.store.start)
             self._running = True
+            await self.store.warm_up(self._rules)
             await self._faults.start()
             await self._boxes.load()
             for radio in self._radios:

@@ -31,6 +31,7 @@ class Deadlines:
         self._clock = clock
         self._alarm = Alarm(clock)
         self._next_s: float | None = None
+        self._look_now = False
 
     @property
     def busy(self) -> bool:
@@ -38,20 +39,34 @@ class Deadlines:
 
     def wake(self) -> None:
         """Look now: something changed that moves a deadline."""
+        self._look_now = True
         self._alarm.ring()
 
     def fresh_alert(self) -> None:
-        """An alert is committed: in a known time it will be unanswered."""
+        """An alert is committed: in a known time it will be unanswered.
+
+        The store is not looked at for that: its announcement is about to begin.
+        """
         due_s = self._clock.monotonic_s() + self._settings.unanswered_after_s
         if self._next_s is None or self._next_s > due_s:
+            self._next_s = due_s
             self._alarm.ring()
 
     async def run(self) -> None:
         """Do what is due, for ever."""
         while True:
+            self._look_now = False
             delay_s = await self._look()
-            self._next_s = None if delay_s is None else self._clock.monotonic_s() + delay_s
-            await self._alarm.wait(delay_s)
+            if delay_s is not None:
+                next_s = self._clock.monotonic_s() + delay_s
+                # An alert may have come meanwhile, too late for what was read.
+                self._next_s = next_s if self._next_s is None else min(next_s, self._next_s)
+            while not self._look_now:
+                now_s = self._clock.monotonic_s()
+                if self._next_s is not None and self._next_s <= now_s:
+                    break
+                await self._alarm.wait(None if self._next_s is None else self._next_s - now_s)
+            self._next_s = None
 
     async def _look(self) -> float | None:
         """Do what is due; return the seconds to the next deadline."""

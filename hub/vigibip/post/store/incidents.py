@@ -8,13 +8,15 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from vigibip.alert import messages as wire
 from vigibip.alert.life import INCIDENT_TABLE, IncidentEvent, IncidentState, step
+from vigibip.base.errors import VigibipError
 from vigibip.post.errors import UnknownBoxError, UnknownIncidentError
-from vigibip.post.store import messages, rounds
+from vigibip.post.store import boxes, messages, rounds
 from vigibip.post.store.numbers import next_number
 from vigibip.post.store.records import Accepted, BoxMessageView, IncidentOutcome, RoundTask, Told
 from vigibip.post.store.schema import Alert, Answer, Box, Incident, Shop
@@ -117,6 +119,20 @@ def accept_alert(
         presses=presses,
     )
     return Accepted(incident_id, True, task, told)
+
+
+class RehearsalEndError(VigibipError):
+    """Takes a rehearsal back: nothing of it is ever committed."""
+
+
+def rehearse(connection: Connection, now: datetime, rules: IntakeRules) -> NoReturn:
+    """Do all that two alerts and a round need, and raise RehearsalEndError."""
+    shop = boxes.create_shop(connection, name="-", spoken="-", address="", now=now)
+    for press in ("0" * 16, "0" * 15 + "1"):
+        taken = accept_alert(connection, shop.box_id, wire.Alert(alert=press, age_s=0), now, rules)
+    rounds.finish(connection, taken.incident_id, 2, outcome="sent", now=now, next_in_s=1)
+    answer(connection, taken.incident_id, by="-", via="-", now=now)
+    raise RehearsalEndError
 
 
 def _before(now: datetime, age_s: int) -> datetime:

@@ -180,6 +180,14 @@ class Store:
         now = self._clock.utc()
         return await self.write(lambda c: incidents.accept_alert(c, box_id, alert, now, rules))
 
+    async def warm_up(self, rules: IntakeRules) -> None:
+        """Take an alert in and take it back, so that the first real one finds all compiled."""
+        now = self._clock.utc()
+        try:
+            await self.write(lambda c: incidents.rehearse(c, now, rules))
+        except incidents.RehearsalEndError:
+            return
+
     async def incidents(self, *, open_only: bool = False, limit: int = 50) -> list[IncidentView]:
         """Return the open incidents, newest press first, then the closed ones alike."""
         return await self.read(lambda c: reading.incidents(c, open_only=open_only, limit=limit))
