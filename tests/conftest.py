@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,8 +17,11 @@ os.environ["PYTHONPATH"] = str(ROOT / "hub")
 os.environ["PATH"] = os.pathsep.join(
     [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
 )
-pytest_plugins = ["pytester"]
 CI = os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+# A machine that is busy makes no test wrong; and CI tries the same inputs each time.
+hypothesis.settings.register_profile("vigibip", deadline=None, derandomize=CI)
+hypothesis.settings.load_profile("vigibip")
+pytest_plugins = ["pytester"]
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
