@@ -135,6 +135,8 @@ class Device:
         self.state = DeviceState.OFF
         self.channel: int | None = None
         self.wakes = 0
+        self.parked = False
+        """The next wake's interpreter has started: a wake no longer waits for that."""
         self._directory = directory
         self._role = role
         self._board = board
@@ -292,6 +294,7 @@ class Device:
                 timer.cancel()
         self._timer = self._watchdog = None
         self._pending = None
+        self.parked = False
         if self._bus is not None:
             asyncio.get_running_loop().remove_reader(self._bus)
             self._bus.close()
@@ -350,6 +353,8 @@ class Device:
             gpio, level, at_ms = struct.unpack(">BBI", body)
             if gpio == self._motor:
                 self._motor_edge(bool(level), at_ms)
+        elif kind == messages.READY:
+            self.parked = self.state is DeviceState.ASLEEP
         elif kind == messages.SLEEP:
             self._fall_asleep(*struct.unpack_from(">IB", body), gpios=tuple(body[5:]))
         elif kind == messages.RESET:
@@ -385,6 +390,7 @@ class Device:
             self._pending = wake
             return
         self.wakes += 1
+        self.parked = False
         for gpio, level in self._levels.items():
             self._send(messages.PIN, bytes((gpio, level)))
         for gpio, microvolts in self._analog_uv.items():
