@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -435,3 +437,40 @@ async def test_a_rehearsal_leaves_nothing(store: Store, tmp_path: Path) -> None:
     taken = await press(store, (await store.shops())[0], 1)
     assert taken.round is not None
     assert taken.round.number == 1
+
+
+def _another_process_reads(path: Path, query: str) -> int:
+    """Open the file elsewhere, read one number and close it: for SQLite, maybe the last one to."""
+    script = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1])\n"
+        "print(connection.execute(sys.argv[2]).fetchone()[0])\n"
+        "connection.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path), query], capture_output=True, check=True
+    )
+    return int(done.stdout)
+
+
+async def test_a_writer_opened_anew_does_not_give_the_log_away(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain open and close of the file would drop SQLite's locks: another process that closes it
+    would then remove the log that this one goes on writing to.
+    """
+    path = tmp_path / "post.sqlite"
+    tabac = await shop(store)
+    await store.shops()  # the reader's connection is open too
+
+    def refuse(self: SqliteDatabase, connection: object) -> None:
+        raise OSError("no space")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(SqliteDatabase, "commit", refuse)
+        with pytest.raises(StorageError):
+            await press(store, tabac, 1)
+    await press(store, tabac, 2)
+    assert _another_process_reads(path, "SELECT count(*) FROM alert") == 1
+    await press(store, tabac, 3)
+    assert _another_process_reads(path, "SELECT count(*) FROM alert") == 2

@@ -52,7 +52,7 @@ class PostDaemon:
         self._clock = clock
         self._lock: IO[bytes] | None = None
         self._radios = tuple(_radios(settings, clock) if radios is None else radios)
-        self.store = Store(settings.store_path, clock=clock)
+        self.store = Store(settings.store_path, clock=clock, checkpoint=True)
         self._faults = Faults(self.store, clock)
         self._boxes = KnownBoxes(self.store)
         self._relay = Relay(self.store, self._radios, settings.relay, clock, self._faults, trace)

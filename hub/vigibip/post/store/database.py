@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
@@ -19,13 +20,10 @@ _BUSY_TIMEOUT_S = 5.0
 
 
 def open_engine(path: Path, *, read_only: bool = False) -> Engine:
-    """Return an engine on the file at `path`, which a writing one creates for its owner alone.
+    """Return an engine on the file at `path`.
 
     Transactions begin where this module begins them: sqlite3's own implicit ones are off.
     """
-    if not read_only:
-        # Created here, because SQLite would obey the umask; its WAL copies the mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def connect() -> sqlite3.Connection:
         # The reader cannot use mode=ro: a WAL that nobody has open must be recoverable.
@@ -57,17 +55,20 @@ class SqliteDatabase:
     still there would tell the earlier jobs of the group that they are safe: every step looks.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, checkpoint: bool = False) -> None:
+        """`checkpoint`: for the daemon, which tells boxes what is safe; see `open`."""
         self._path = path
+        self._checkpoint = checkpoint
 
     def open(self) -> Connection:
         connection = open_engine(self._path).connect()
         try:
-            # What a failed fsync left in the WAL is visible but perhaps not on the disk: before
-            # anybody is told that it is, the checkpoint syncs it or fails.
-            busy = raw(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-            if busy:
-                raise StorageError("the store's log is held by another process")
+            if self._checkpoint:
+                # What a failed fsync left in the WAL is visible but perhaps not on the disk:
+                # before anybody is told that it is, the checkpoint syncs it or fails.
+                busy = raw(connection).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                if busy:
+                    raise StorageError("the store's log is held by another process")
         except BaseException:
             connection.close()
             raise
@@ -115,6 +116,7 @@ def migrate(path: Path, scripts: Path, head: str) -> None:
     its record. Raises StorageError, also for a store that a newer release has written.
     """
     try:
+        _create(path)
         with open_engine(path).connect() as connection:
             if _revision(connection) == head:
                 return
@@ -125,6 +127,16 @@ def migrate(path: Path, scripts: Path, head: str) -> None:
                 upgrade(connection, scripts)
     except (SQLAlchemyError, OSError) as error:
         raise StorageError(f"{path}: {error}") from error
+
+
+def _create(path: Path) -> None:
+    """Make the file for its owner alone: SQLite would obey the umask. Its log copies the mode.
+
+    A file that is there is not touched: POSIX drops every lock that this process holds on a file
+    when any descriptor of it is closed, and SQLite's connections would go on without theirs.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _revision(connection: Connection) -> str | None:

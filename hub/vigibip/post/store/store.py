@@ -47,10 +47,13 @@ class Store:
     the disk refuses raises StorageError.
     """
 
-    def __init__(self, path: Path, *, clock: Clock | None = None) -> None:
+    def __init__(self, path: Path, *, clock: Clock | None = None, checkpoint: bool = False) -> None:
+        """`checkpoint`: for the daemon, which tells boxes what is safe (`SqliteDatabase.open`)."""
         self._path = path
         self._clock: Clock = clock or SystemClock()
-        self._writer: Writer[Connection] = Writer(SqliteDatabase(path), name="post-writer")
+        self._writer: Writer[Connection] = Writer(
+            SqliteDatabase(path, checkpoint=checkpoint), name="post-writer"
+        )
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="post-reader")
         self._read_connection: Connection | None = None
         self._reading = 0
