@@ -144,7 +144,12 @@ class Wake:
         self._storage.save_light(self._sender.record())
         # The chip wakes by level: a button that is still down must first be let go.
         level = esp32.WAKEUP_ANY_HIGH if held else esp32.WAKEUP_ALL_LOW
-        esp32.wake_on_gpio((self._button.pin,), level)
+        # An S3 has this one and wakes from deep sleep by no other; a C3 has only the other.
+        wake_on_ext0 = getattr(esp32, "wake_on_ext0", None)
+        if wake_on_ext0 is not None:
+            wake_on_ext0(self._button.pin, level)
+        else:
+            esp32.wake_on_gpio((self._button.pin,), level)
         machine.deepsleep(rest_ms)
 
 
