@@ -46,7 +46,7 @@ class Pages:
     def refusal(self, status: int) -> HTMLResponse:
         """Return the page of an error; it tells nothing of what was asked."""
         told = words.REFUSALS.get(status) or words.REFUSALS[500 if status >= 500 else 400]
-        return self.page("refusal.html", status=status, refusal=told)
+        return self.page("refusal.html", status=status, code=status, refusal=told)
 
 
 def _clock_filter(clock: Clock) -> Callable[[datetime], str]:

@@ -1,0 +1,235 @@
+"""The page in a real browser: Debian's chromium."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from tests.console.conftest import PASSWORD, Program, Site
+from vigibip.console.accounts import Accounts
+
+pytestmark = [
+    pytest.mark.requires_program("chromium"),
+    pytest.mark.xdist_group("console-program"),
+]
+ANSWERED = re.compile("Un agent est en route – alice, à la console")
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        yield browser
+        await browser.close()
+
+
+class Screen:
+    """One dispatcher's page, and what its browser complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("console", lambda told: self.complaints.append(told.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    @classmethod
+    async def enter(cls, browser: Browser, program: Program, login: str, **options) -> Screen:
+        screen = cls(await (await browser.new_context(**options)).new_page())
+        await screen.page.goto(await program.link(login))
+        await screen.page.get_by_role("button", name="Entrer").press("Enter")
+        await expect(screen.page.locator("#link.live")).to_be_visible()
+        return screen
+
+
+async def settled(page: Page) -> None:
+    """Return once a click right after a change of the page counts again."""
+    await page.evaluate(
+        "new Promise(settle => setTimeout(settle, Math.max(0, moved + SETTLE_MS - Date.now()) + 1))"
+    )
+
+
+async def test_a_dispatcher_logs_in_with_a_password(
+    chromium: Browser, program: Program, site: Site, accounts: Accounts
+) -> None:
+    screen = Screen(await chromium.new_page())
+    page = screen.page
+    await page.goto(program.url)
+    await page.get_by_label("Identifiant").fill("alice")
+    await page.get_by_label("Mot de passe").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Aucune intervention en cours.")).to_be_visible()
+    await page.get_by_role("button", name="Quitter").click()
+    await expect(page).to_have_url(f"{program.url}/login")
+    assert screen.complaints == []
+
+
+async def test_a_press_appears_within_a_second_and_two_screens_agree(
+    chromium: Browser, program: Program, site: Site
+) -> None:
+    alice = await Screen.enter(chromium, program, "alice")
+    bob = await Screen.enter(chromium, program, "bob")
+    incident = await site.press()
+    committed_s = time.monotonic()
+    article = alice.page.locator(f"#incident-{incident}")
+    await article.wait_for()
+    assert time.monotonic() - committed_s < 1
+    await expect(article).to_contain_text("Personne n’a répondu")
+    await expect(alice.page.locator("#waiting")).to_have_text("1 sans réponse")
+    assert await alice.page.title() == "(1) VigiBip"
+    await settled(alice.page)
+    await article.get_by_role("button", name="Un agent est en route").click()
+    for screen in (alice, bob):
+        told = screen.page.locator(f"#incident-{incident} .state")
+        await expect(told).to_have_text(ANSWERED)
+    view = await site.store.incident(incident)
+    assert view is not None
+    assert view.answered_by == "alice"
+    await settled(bob.page)
+    await bob.page.locator(f"#ending-{incident} summary").click()
+    await bob.page.get_by_role("button", name="Fausse alerte").click()
+    for screen in (alice, bob):
+        await expect(screen.page.locator("#closed tbody tr")).to_contain_text("Fausse alerte")
+        await expect(screen.page.locator("#calm")).to_be_visible()
+        assert screen.complaints == []
+
+
+async def test_everything_can_be_done_from_the_keyboard(
+    chromium: Browser, program: Program, site: Site
+) -> None:
+    alice = await Screen.enter(chromium, program, "alice")
+    page = alice.page
+    incident = await site.press()
+    await page.locator(f"#incident-{incident}").wait_for()
+
+    async def tab_to(name: str) -> None:
+        for _ in range(30):
+            await page.keyboard.press("Tab")
+            if await page.evaluate("document.activeElement.textContent.trim()") == name:
+                return
+        raise AssertionError(f"no Tab leads to {name}")
+
+    await tab_to("Un agent est en route")
+    await page.keyboard.press("Enter")
+    await expect(page.locator(f"#incident-{incident} .state")).to_have_text(ANSWERED)
+    # The focus is still at this incident.
+    assert await page.evaluate("document.activeElement.closest('article').id.length > 0")
+    await tab_to("Clore…")
+    await page.keyboard.press("Enter")
+    await tab_to("Rien trouvé")
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#calm")).to_be_visible()
+    assert alice.complaints == []
+
+
+async def test_a_click_on_what_has_just_moved_answers_for_nobody(
+    chromium: Browser, program: Program, site: Site
+) -> None:
+    alice = await Screen.enter(chromium, program, "alice")
+    page = alice.page
+    first = await site.press(0)
+    await page.locator(f"#incident-{first}").wait_for()
+    # As if another incident had pushed the list down this instant.
+    await page.evaluate("moved = Date.now() + 60000")
+    await page.locator(f"#answer-{first}").click()
+    await expect(page.locator("#told")).to_contain_text("La page venait de bouger")
+    view = await site.store.incident(first)
+    assert view is not None
+    assert view.answered_at is None
+    await site.press(1)
+    await expect(page.locator("article.incident")).to_have_count(2)
+    assert await page.evaluate("Date.now() - moved < 5000")
+    await settled(page)
+    await page.locator(f"#answer-{first}").click()
+    await expect(page.locator(f"#incident-{first} .state")).to_have_text(ANSWERED)
+
+
+async def test_a_list_being_read_is_not_torn_away(
+    chromium: Browser, program: Program, site: Site
+) -> None:
+    alice = await Screen.enter(chromium, program, "alice")
+    page = alice.page
+    first = await site.press(0)
+    await page.locator(f"#ending-{first} summary").click()
+    await page.evaluate("window.kept = document.querySelector('article')")
+    await site.press(1)
+    await expect(page.locator("article.incident")).to_have_count(2)
+    assert await page.evaluate("document.contains(window.kept)")
+    # The incident itself changes: its closing stays open.
+    await site.press(0)
+    await expect(page.locator(f"#incident-{first}")).to_contain_text("2 appuis")
+    await expect(page.locator(f"#ending-{first}")).to_have_attribute("open", "")
+
+
+async def test_a_console_that_dies_is_noticed_and_found_again(
+    chromium: Browser, program: Program, site: Site
+) -> None:
+    alice = await Screen.enter(chromium, program, "alice")
+    page, port = alice.page, program.port
+    first = await site.press(0)
+    await page.locator(f"#incident-{first}").wait_for()
+    program.kill()
+    lost = page.locator("#lost")
+    await expect(lost).to_contain_text("Connexion perdue", timeout=15_000)
+    await expect(page.locator("#link.live")).to_have_count(0)
+    await page.locator(f"#answer-{first}").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#told")).to_contain_text("L’envoi n’est pas sûr")
+    second = await site.press(1)
+    program.start(port)
+    await expect(page.locator(f"#incident-{second}")).to_be_visible(timeout=15_000)
+    await expect(lost).to_be_hidden()
+    await expect(page.locator("#link.live")).to_be_visible()
+
+
+async def test_a_session_that_ends_is_told_on_its_page(
+    chromium: Browser, program: Program, site: Site, accounts: Accounts
+) -> None:
+    bob = await Screen.enter(chromium, program, "bob")
+    await accounts.remove("bob")
+    await expect(bob.page.locator("#lost")).to_contain_text(
+        "Votre session est terminée", timeout=15_000
+    )
+    await bob.page.get_by_role("link", name="Se reconnecter").click()
+    await expect(bob.page).to_have_url(f"{program.url}/login")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"viewport": {"width": 360, "height": 740}},
+        {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
+    ],
+    ids=["phone", "dark"],
+)
+async def test_nothing_overflows_its_screen(
+    chromium: Browser, program: Program, site: Site, options: dict[str, object]
+) -> None:
+    await site.equip("Pharmacieàtrèslongnomsansaucunblanc" * 3)
+    await site.store.raise_fault("press-late", site.boxes[0])
+    for shop in range(3):
+        incident = await site.press(shop)
+    alice = await Screen.enter(chromium, program, "alice", **options)
+    article = alice.page.locator(f"#incident-{incident}")
+    await article.wait_for()
+    width = await alice.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    assert width <= 0
+    assert alice.complaints == []
+
+
+async def test_without_scripts_the_forms_still_work(
+    chromium: Browser, program: Program, site: Site
+) -> None:
+    incident = await site.press()
+    page = await (await chromium.new_context(java_script_enabled=False)).new_page()
+    await page.goto(await program.link("alice"))
+    await page.get_by_role("button", name="Entrer").click()
+    await page.locator(f"#answer-{incident}").click()
+    await expect(page.locator(f"#incident-{incident} .state")).to_have_text(ANSWERED)
+    assert page.url == f"{program.url}/"
