@@ -15,13 +15,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.firmware.lab import Lab, until
+from tests.firmware.lab import Lab
 from vigibip.town.device import Feel
 from vigibip.wire import frame
 
 
 async def _press(lab: Lab) -> float:
-    await until(lambda: lab.device.parked, "a parked interpreter")
     started_s = time.monotonic()
     number = await lab.press()
     taken_ms = (time.monotonic() - started_s) * 1000

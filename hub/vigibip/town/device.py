@@ -154,6 +154,8 @@ class Device:
         self._listener: socket.socket | None = None
         self._bus: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
+        self._living = 0
+        """Processes that were started and have not ended, killed ones included."""
         self._pending: _Wake | None = None
         self._wake_gpios: tuple[int, ...] = ()
         self._wake_level = 0
@@ -201,6 +203,9 @@ class Device:
             asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
             self._listener = None
+        while self._living:
+            self._changed.clear()
+            await self._changed.wait()
 
     @property
     def port_path(self) -> Path:
@@ -232,10 +237,13 @@ class Device:
         return self._send(messages.AIR, body)
 
     async def wait_state(self, *states: DeviceState, timeout_s: float = 10.0) -> None:
-        """Return once it is in one of `states`. Raises TownError after `timeout_s`."""
+        """Return once it is in one of `states`. Raises TownError after `timeout_s`.
+
+        Asleep counts once the next wake's interpreter is parked: starting it is no part of a wake.
+        """
         try:
             async with asyncio.timeout(timeout_s):
-                while self.state not in states:
+                while not (self.state in states and (not self._sleeps() or self.parked)):
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:
@@ -285,6 +293,7 @@ class Device:
                 stdout=serial if self._port is not None else console,
                 stderr=console,
             )
+        self._living += 1
         handle = os.pidfd_open(self._process.pid)
         loop.add_reader(handle, self._on_process_end, handle, self._process)
 
@@ -327,6 +336,8 @@ class Device:
         asyncio.get_running_loop().remove_reader(handle)
         os.close(handle)
         process.wait()
+        self._living -= 1
+        self._changed.set()
         if self._process is process:
             self._halt("the interpreter died")
 
@@ -354,7 +365,8 @@ class Device:
             if gpio == self._motor:
                 self._motor_edge(bool(level), at_ms)
         elif kind == messages.READY:
-            self.parked = self.state is DeviceState.ASLEEP
+            self.parked = self._sleeps()
+            self._changed.set()
         elif kind == messages.SLEEP:
             self._fall_asleep(*struct.unpack_from(">IB", body), gpios=tuple(body[5:]))
         elif kind == messages.RESET:
@@ -449,6 +461,9 @@ class Device:
         self._set_state(DeviceState.HALTED)
         _log.warning("device in %s halted: %s", self._directory.name, why)
         self._hooks.on_halt(f"{why}\n{self.console()}")
+
+    def _sleeps(self) -> bool:
+        return self.state is DeviceState.ASLEEP
 
     def _set_state(self, state: DeviceState) -> None:
         if state is not self.state:
