@@ -63,9 +63,7 @@ class Desk:
             picture=picture,
             outcomes=list(IncidentOutcome),
             events=[
-                fault.kind
-                for fault in picture.faults
-                if FAULTS.get(fault.kind, UNKNOWN_FAULT).seen
+                fault.kind for fault in picture.faults if FAULTS.get(fault.kind, UNKNOWN_FAULT).seen
             ],
             csrf=self._csrf_mark,
         )

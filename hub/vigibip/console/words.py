@@ -73,6 +73,10 @@ FAULTS: Mapping[str, FaultWords] = {
         _("A radio does not transmit"),
         _("Patrols do not hear the incidents: call them yourself. Have a technician come."),
     ),
+    "radio-absent": FaultWords(
+        _("A radio is not there"),
+        _("It is off, or its cable is out. Until it is back, call the patrols yourself."),
+    ),
     "radio-degraded": FaultWords(
         _("A radio does not say everything"),
         _("A sentence is missing or was cut: give the patrols the shop's address yourself."),
