@@ -28,12 +28,13 @@ from vigibip.post.store.incidents import IntakeRules
 from vigibip.post.telling import Telling
 from vigibip.post.unstored import Unstored
 from vigibip.radio.clips import ClipStore
-from vigibip.radio.contract import Radio
+from vigibip.radio.contract import Radio, RadioState
 from vigibip.radio.voice import VoiceRadio
 
 _log = logging.getLogger(__name__)
 
 _WATCH_RETRY_S = 1.0
+_SUPERVISE_EACH_S = 30.0
 
 
 class PostDaemon:
@@ -168,6 +169,7 @@ class PostDaemon:
         self._own(self._deadlines.run())
         self._own(self._unstored.run())
         self._own(self._watch())
+        self._own(self._supervise())
         for radio in self._radios:
             self._own(self._answers.listen(radio))
         _log.info("the post serves %d boxes on %d radios", len(self._boxes), len(self._radios))
@@ -233,6 +235,20 @@ class PostDaemon:
                 self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
                 await self._clock.sleep(_WATCH_RETRY_S)
             await self._clock.sleep(self._settings.store_watch_s)
+
+    async def _supervise(self) -> None:
+        """Notice a radio that nobody is using, and so nobody finds silent."""
+        while True:
+            for radio in self._radios:
+                state, reason = radio.health.state, radio.health.reason or ""
+                if state is RadioState.ABSENT:
+                    self._faults.raise_fault(FaultKind.RADIO_ABSENT, radio.name, reason)
+                elif state is RadioState.FAULTY:
+                    self._faults.raise_fault(FaultKind.RADIO_FAILED, radio.name, reason)
+                elif state is RadioState.READY:
+                    self._faults.clear_fault(FaultKind.RADIO_ABSENT, radio.name)
+            self._faults.forget_old_events()
+            await self._clock.sleep(_SUPERVISE_EACH_S)
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

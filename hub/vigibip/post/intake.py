@@ -175,6 +175,8 @@ class Intake:
             self._relay.push(accepted.round)
             if accepted.round.number is None:
                 self._faults.raise_fault(FaultKind.NUMBERS_EXHAUSTED)
+            elif accepted.round.first:
+                self._faults.clear_fault(FaultKind.NUMBERS_EXHAUSTED)
         elif accepted.fresh:
             self._relay.wake()
         self._unstored.stored(box_id, alert.alert)

@@ -136,6 +136,8 @@ class Relay:
             known = held.task.stored and held.order <= read_from
             if known and undone.get(incident_id, 0) < held.task.round_no:
                 del self._waiting[incident_id]
+        live = undone.keys() | self._waiting.keys() | self._on_air.keys()
+        self._said_s = {key: at_s for key, at_s in self._said_s.items() if key in live}
         self.wake()
 
     # Leases
@@ -253,6 +255,8 @@ class Relay:
             self._faults.clear_fault(FaultKind.RADIO_FAILED, radio)
         if outcome.faults:
             self._faults.raise_fault(FaultKind.RADIO_DEGRADED, radio, ", ".join(outcome.faults))
+        elif outcome.result is RelayResult.SENT:
+            self._faults.clear_fault(FaultKind.RADIO_DEGRADED, radio)
 
     async def _finish(self, task: RoundTask, sent: bool) -> None:
         """Record the round; if that fails, go on with the next from memory."""
@@ -270,6 +274,8 @@ class Relay:
             except StorageError as error:
                 self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
                 await self._again(task, next_in_s)
+            else:
+                self._faults.clear_fault(FaultKind.STORE_FAILED)
             self.wake()
         else:
             await self._again(task, next_in_s)

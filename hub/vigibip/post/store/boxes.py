@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from vigibip.base.errors import UsageError
 from vigibip.post.errors import UnknownBoxError
 from vigibip.post.store.records import KnownBox, ShopView, TokenRow
-from vigibip.post.store.schema import Box, EnrolmentToken, Shop
+from vigibip.post.store.schema import Box, BoxMessage, EnrolmentToken, Shop
 
 _BOX_LETTERS = string.digits + string.ascii_lowercase
 KEY_LENGTH = 32
@@ -103,13 +103,18 @@ def set_box_keys(
 
 
 def revoke_box(connection: Connection, box_id: str, *, now: datetime) -> None:
-    """Refuse this box from now on; its keys are forgotten, its tokens void."""
+    """Refuse this box from now on; its keys are forgotten, its tokens void, its messages ended."""
     done = connection.execute(
         update(Box).where(Box.id == box_id).values(revoked_at=now, up_key=None, down_key=None)
     )
     if done.rowcount != 1:
         raise UnknownBoxError(f"no box {box_id}")
     connection.execute(delete(EnrolmentToken).where(EnrolmentToken.box == box_id))
+    connection.execute(
+        update(BoxMessage)
+        .where(BoxMessage.box == box_id, BoxMessage.settled_at.is_(None))
+        .values(settled_at=now)
+    )
 
 
 def put_token(connection: Connection, token: TokenRow) -> None:

@@ -1,8 +1,8 @@
 """The post's tables. A change here is a change of every installed post: it brings a migration.
 
 Classes are used as typed tables, with Core statements on a Connection; there is no session and no
-object cache. Times are UTC. Names, addresses and callsigns live in `shop`, `officer_card` and
-`answer` alone, so that they can be erased without touching the record of what happened.
+object cache. Times are UTC. Names, addresses and callsigns live in `shop`, `officer_card`, `answer`
+and the `_by` columns of `incident` alone, so that they can be erased and what happened stays.
 """
 
 from __future__ import annotations
