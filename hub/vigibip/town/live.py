@@ -19,7 +19,7 @@ from vigibip.town.keys import Keys
 from vigibip.town.network import Cut
 from vigibip.town.real import Shop, Town, TownPlan
 from vigibip.town.shop import Press
-from vigibip.town.timeline import PRESS
+from vigibip.town.timeline import PRESS, PTT
 from vigibip.town.view import Scene, ShopLine, render
 
 _PICTURES_PER_S = 10
@@ -95,6 +95,8 @@ class _Demo:
             self._spawn(self._turn_network())
         elif key == "r":
             self._spawn(self._answer())
+        elif key == "f":
+            self._spawn(self._close())
         elif key == "e":
             self._spawn(self._listen())
 
@@ -105,6 +107,7 @@ class _Demo:
         self._lines[shop.number].felt[bip.name] = PRESS
         self._scene.pressed = f"{shop.plan.name}, {bip.name}"
         self._scene.stamps = {}
+        self._scene.radio_text = ""
 
     async def _turn_network(self) -> None:
         self._scene.network_open = not self._scene.network_open
@@ -121,6 +124,17 @@ class _Demo:
             return
         incident = await answer(self._town, alert_id)
         self._messages.append(f"l'agent a tapé {incident.number:02d}*······# à la radio")
+
+    async def _close(self) -> None:
+        """Close every answered incident, as a dispatcher does when the officers are back."""
+        from vigibip.post.store.records import IncidentOutcome
+
+        for incident in await self._town.store.incidents(open_only=True):
+            if incident.answered_at is not None:
+                await self._town.store.close_incident(
+                    incident.id, by="démonstration", outcome=IncidentOutcome.REAL
+                )
+                self._messages.append(f"intervention {incident.number or 0:02d} terminée")
 
     async def _listen(self) -> None:
         player = shutil.which("aplay")
@@ -157,7 +171,7 @@ class _Demo:
         alert_id = self._press.alert_id if self._press else None
         if alert_id is not None:
             pressed = await incident_of(self._town, alert_id)
-            if pressed is not None and pressed.rounds:
+            if pressed is not None and PTT in self._scene.stamps:
                 shop = next(s for s in self._town.shops if s.plan.name == pressed.shop_name)
                 self._scene.radio_text = spoken(shop, pressed)
 

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -242,26 +243,28 @@ class Town:
         )
         await self.broker.start()
         await self.start_post()
-        if self.plan.console:
-            await self.start_console()
-            self.console_login = await self.post_commands.console_link()
         self._progress("les commerces s'équipent")
         self.shops = [Shop(self, number) for number in range(1, self.plan.shops + 1)]
-        await together(*(shop.start() for shop in self.shops))
+        works = [shop.start() for shop in self.shops]
+        if self.plan.console:
+            works.append(self._open_console())
+        await together(*works)
         _bring_clips(self.post_settings.clips_dir, cached_clips)
         self._progress("la ville est prête")
 
     async def close(self) -> None:
         """End every process and remove every file."""
-        for shop in self.shops:
-            await shop.close()
-        await self.children.close()
-        await self._channel_server.close()
-        await self.air.close()
-        if self._store is not None:
-            self._store.close()
-        self.stamps.close()
-        self.place.leave()
+        # The last named ends first, and one that fails to end does not keep the others.
+        async with AsyncExitStack() as ends:
+            ends.callback(self.place.leave)
+            ends.callback(self.stamps.close)
+            if self._store is not None:
+                ends.callback(self._store.close)
+            ends.push_async_callback(self.air.close)
+            ends.push_async_callback(self._channel_server.close)
+            ends.push_async_callback(self.children.close)
+            for shop in self.shops:
+                ends.push_async_callback(shop.close)
 
     async def start_post(self) -> None:
         """Start the post's daemon, for the first time or again."""
@@ -280,6 +283,10 @@ class Town:
     async def kill_post(self) -> None:
         if self.post is not None:
             await self.post.kill()
+
+    async def _open_console(self) -> None:
+        await self.start_console()
+        self.console_login = await self.post_commands.console_link()
 
     async def start_console(self) -> None:
         """Start the web console, a process of its own."""

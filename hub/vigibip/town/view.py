@@ -36,7 +36,7 @@ _FELT = {
 
 KEYS_HELP = (
     "[b]1-9[/b] appuyer   [b]c[/b] couper / rétablir le réseau   [b]r[/b] répondre (DTMF)   "
-    "[b]e[/b] écouter   [b]q[/b] quitter"
+    "[b]f[/b] finir   [b]e[/b] écouter   [b]q[/b] quitter"
 )
 
 
