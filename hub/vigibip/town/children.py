@@ -142,9 +142,8 @@ class Children:
         return out.decode(errors="replace")
 
     async def close(self) -> None:
-        """End whatever still runs, the last started first."""
-        for child in reversed(self._all):
-            await child.stop()
+        """End whatever still runs, all at once."""
+        await asyncio.gather(*(child.stop() for child in self._all))
         self._all = []
 
     async def _spawn(

@@ -133,6 +133,7 @@ async def answer(town: Town, alert_id: str) -> IncidentView:
 
     Raises HopError when the channel stays taken or the post was never listening.
     """
+    await town.load_store()
     incident = await incident_of(town, alert_id)
     if incident is None or incident.number is None:
         raise TownError("l'alerte n'a pas d'intervention numérotée")

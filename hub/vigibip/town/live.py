@@ -32,6 +32,7 @@ async def run_live(say: Callable[[str], None], *, shops: int) -> None:
     try:
         with Keys() as keys:
             async with Town(TownPlan(shops=shops, console=True), say) as town:
+                await town.load_store()
                 await _Demo(town, keys).run()
     except OSError as error:
         if isinstance(error, VigibipError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import filecmp
 import importlib
 import logging
 import os
@@ -91,35 +92,35 @@ class Shop:
             for index in range(1, BIPS_A_SHOP + 1)
         ]
         self.network = NetworkLink(
-            town.broker.host, town.broker.port, delay_ms=town.plan.network_delay_ms
+            "127.0.0.1", town.broker_port, delay_ms=town.plan.network_delay_ms
         )
         self._config = directory / "box.toml"
+        self._commands = BoxProvision(town.children, self.label, self._config)
         self._data_dir = directory / "box"
 
     @property
     def settings(self) -> BoxSettings:
         return load_settings(BoxSettings, self._config)
 
-    async def start(self) -> None:
-        """Enrol the box, pair its bips, power everything."""
+    async def fit_out(self) -> None:
+        """Power the devices and pair the bips: all that needs no post yet."""
         await self.network.start()
         self._data_dir.mkdir(mode=0o700)
         self._write_config()
-        commands = BoxProvision(self._town.children, self.label, self._config)
         await together(
-            self._enrol(commands),
-            *(commands.pair(bip.device_id, bip.name, bip.key) for bip in self.bips),
+            *(self._commands.pair(bip.device_id, bip.name, bip.key) for bip in self.bips),
             self.receiver.device.start(),
             *(bip.start() for bip in self.bips),
         )
-        await self.start_box()
-        await self.wait_connected()
 
-    async def _enrol(self, commands: BoxProvision) -> None:
+    async def join(self) -> None:
+        """Enrol the box at the running post, and power it."""
         token = await self._town.post_commands.enrol(self.plan)
         await self._town.wait_enrolment_served()
-        await commands.enrol(token)
+        await self._commands.enrol(token)
         lead_through(self.settings, self.network.host, self.network.port)
+        await self.start_box()
+        await self.wait_connected()
 
     def _write_config(self) -> None:
         write_toml(
@@ -200,8 +201,17 @@ class Town:
         return load_post_settings(self._post_config)
 
     @property
+    def broker_port(self) -> int:
+        return self._ports[0]
+
+    @property
     def console_url(self) -> str:
         return f"http://127.0.0.1:{self._ports[2]}/"
+
+    @staticmethod
+    async def load_store() -> None:
+        """Import the post's store beside everything else: it takes most of a second."""
+        await asyncio.to_thread(importlib.import_module, "vigibip.post.store")
 
     @property
     def store(self) -> Store:
@@ -229,23 +239,22 @@ class Town:
         self.stamps.start(self._trace_path)
         await self._channel_server.start()
         self._write_post_config()
-        self._progress("le poste se prépare")
+        self._progress("le poste et les commerces se préparent")
         cached_clips = cache_directory() / "clips"
         _bring_clips(cached_clips, self.post_settings.clips_dir)
-        # The post's store takes most of a second to import: in the shadow of another process.
-        await together(self.post_commands.init(), _import("vigibip.post.store"))
+        self.shops = [Shop(self, number) for number in range(1, self.plan.shops + 1)]
+        await together(self.post_commands.init(), *(shop.fit_out() for shop in self.shops))
         self.broker = Broker(
             self.children,
             self.place.make("broker"),
             Authority.load(self.post_settings.authority_dir),
             self.plan.broker,
-            port=self._ports[0],
+            port=self.broker_port,
         )
         await self.broker.start()
         await self.start_post()
-        self._progress("les commerces s'équipent")
-        self.shops = [Shop(self, number) for number in range(1, self.plan.shops + 1)]
-        works = [shop.start() for shop in self.shops]
+        self._progress("les boîtiers s'enrôlent")
+        works = [shop.join() for shop in self.shops]
         if self.plan.console:
             works.append(self._open_console())
         await together(*works)
@@ -338,10 +347,6 @@ class Town:
         }
 
 
-async def _import(name: str) -> None:
-    await asyncio.to_thread(importlib.import_module, name)
-
-
 def _bring_clips(source: Path, target: Path) -> None:
     """Copy the spoken numbers and phrases: they are alike in every town, and slow to render.
 
@@ -349,7 +354,8 @@ def _bring_clips(source: Path, target: Path) -> None:
     """
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     for clip in source.glob("common-*.wav"):
-        if not (target / clip.name).exists():
+        copy = target / clip.name
+        if not copy.exists() or not filecmp.cmp(clip, copy, shallow=False):
             half = target / f".{clip.name}.{os.getpid()}"
             shutil.copyfile(clip, half)
-            half.replace(target / clip.name)
+            half.replace(copy)

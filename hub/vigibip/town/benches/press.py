@@ -96,6 +96,7 @@ async def press_one_after_the_other(
     free = {shop.number: asyncio.Event() for shop in town.shops}
     for event in free.values():
         event.set()
+    await town.load_store()
     pressed: list[str] = []
     closing: list[asyncio.Task[None]] = []
     try:
