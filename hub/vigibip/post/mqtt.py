@@ -7,6 +7,7 @@ Only connecting (name, TCP, TLS) blocks, and has a thread for that long.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import threading
@@ -21,6 +22,8 @@ from paho.mqtt.properties import Properties
 
 from vigibip.alert.messages import MESSAGE_MAX_BYTES
 from vigibip.alert.topics import ALL_UP, POST_IDENTITY
+
+_log = logging.getLogger(__name__)
 
 # A topic and properties stand around a message. The broker drops what is larger.
 _PACKET_MAX_BYTES = MESSAGE_MAX_BYTES + 1024
@@ -49,6 +52,7 @@ class Session:
         self._loop = asyncio.get_running_loop()
         self._socket: socket.socket | None = None
         self._writing = False
+        self._in_paho = False
         self._ended = False
         self._unacknowledged: set[int] = set()
         client = Client(
@@ -59,6 +63,8 @@ class Session:
         )
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.tls_set_context(tls)
+        client.suppress_exceptions = True
+        client.enable_logger(_log)
         client.on_socket_open = _no_delay
         # Told before paho closes it: a closed descriptor could not be taken off the event loop.
         client.on_socket_close = lambda _c, _d, _s: self._release()
@@ -139,17 +145,27 @@ class Session:
             self._close_socket()
             return
         self._loop.add_reader(opened.fileno(), self._readable)
-        self._flush()
+        # What arrived together with the end of the handshake may already be decrypted.
+        self._readable()
 
     def _readable(self) -> None:
-        self._client.loop_read()
-        # TLS may hold more packets, already decrypted, for which the socket wakes nobody.
-        while isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
+        # What the callbacks publish is written once paho is left.
+        self._in_paho = True
+        try:
             self._client.loop_read()
+            # TLS may hold more packets, already decrypted, for which the socket wakes nobody.
+            while not self._ended and self._decrypted():
+                self._client.loop_read()
+        finally:
+            self._in_paho = False
         self._flush()
 
+    def _decrypted(self) -> bool:
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+
     def _flush(self) -> None:
-        if self._ended or self._socket is None:
+        # Inside one of paho's callbacks a write that fails would wait for that very callback.
+        if self._ended or self._in_paho or self._socket is None:
             return
         if self._client.want_write():
             self._client.loop_write()
