@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import MQTTErrorCode
 
 from tests.post.bad_broker import (
     CONNACK,
@@ -20,6 +22,8 @@ from tests.post.bad_broker import (
     reset,
     suback,
 )
+from tests.post.harness import until
+from vigibip.post import mqtt
 from vigibip.post.authority import Authority
 from vigibip.post.broker_link import tls_context
 from vigibip.post.mqtt import Session, SessionEvents
@@ -83,8 +87,7 @@ def run_to_its_end(authority: Authority, port: int, heard: Heard) -> int:
     async def run() -> None:
         heard.session = Session("127.0.0.1", port, tls, heard.events)
         heard.session.start()
-        while not heard.over.is_set():
-            await asyncio.sleep(0.005)
+        await until(heard.over.is_set)
         # Whoever was told too early or twice shows by now.
         await asyncio.sleep(0.02)
 
@@ -120,3 +123,46 @@ def test_a_write_that_fails_while_a_message_is_handled_ends_the_session(
     heard.before_answer = while_handled
     run_to_its_end(authority, broker(behave).port, heard)
     assert len(heard.ends) == 1
+
+
+def test_a_connection_that_dies_while_connect_is_written_is_told_in_the_loop(
+    authority: Authority, broker: MakeBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = threading.Event()
+
+    def behave(connection: ssl.SSLSocket) -> None:
+        reset(connection)
+        gone.set()
+
+    send_connect = Client._send_connect
+
+    def send_late(client: Client, keepalive: int) -> MQTTErrorCode:
+        assert gone.wait(DEADLINE_S)
+        return send_connect(client, keepalive)
+
+    monkeypatch.setattr(Client, "_send_connect", send_late)
+    heard = Heard()
+    ran_in = run_to_its_end(authority, broker(behave).port, heard)
+    assert (len(heard.ends), heard.threads) == (1, {ran_in})
+
+
+@pytest.mark.parametrize("acknowledged", [0, 1])
+def test_a_broker_that_falls_silent_before_the_session_is_up_is_left(
+    authority: Authority, broker: MakeBroker, monkeypatch: pytest.MonkeyPatch, acknowledged: int
+) -> None:
+    monkeypatch.setattr(mqtt, "_UP_TIMEOUT_S", 0.05)
+    left = threading.Event()
+
+    def behave(connection: ssl.SSLSocket) -> None:
+        assert read_packet(connection)[0] == CONNECT
+        connection.sendall(CONNACK * acknowledged)
+        try:
+            while True:
+                read_packet(connection)
+        finally:
+            left.set()
+
+    heard = Heard()
+    run_to_its_end(authority, broker(behave).port, heard)
+    assert heard.ends == ["the broker took the connection and says nothing"]
+    assert left.wait(DEADLINE_S)

@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _PACKET_MAX_BYTES = MESSAGE_MAX_BYTES + 1024
 _KEEPALIVE_S = 15
 _CONNECT_TIMEOUT_S = 10.0
+# Its acknowledgements of CONNECT and SUBSCRIBE; like the two above in real seconds, as paho's.
+_UP_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +72,17 @@ class Session:
         client.on_socket_close = lambda _c, _d, _s: self._release()
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
-        client.on_disconnect = lambda _c, _d, _f, reason, _p: self._end(str(reason))
+        client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = lambda _c, _d, mid, _r, _p: self._unacknowledged.discard(mid)
         self._client = client
+        # A daemon: a name server that never answers must not hold up the end of the post.
+        self._connecting = threading.Thread(target=self._connect, name="post-connect", daemon=True)
+        self._patience: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Connect; `on_up` or `on_end` follows."""
-        threading.Thread(target=self._connect, name="post-connect", daemon=True).start()
+        self._connecting.start()
 
     @property
     def publishing(self) -> bool:
@@ -110,6 +115,7 @@ class Session:
             if self._client.want_write():
                 self._client.loop_write()
         self._ended = True
+        self._be_patient_no_more()
         self._close_socket()
 
     def _connect(self) -> None:
@@ -145,6 +151,9 @@ class Session:
             self._close_socket()
             return
         self._loop.add_reader(opened.fileno(), self._readable)
+        self._patience = self._loop.call_later(
+            _UP_TIMEOUT_S, self._end, "the broker took the connection and says nothing"
+        )
         # What arrived together with the end of the handshake may already be decrypted.
         self._readable()
 
@@ -184,9 +193,14 @@ class Session:
     def _end(self, reason: str) -> None:
         already = self._ended
         self._ended = True
+        self._be_patient_no_more()
         self._close_socket()
         if not already:
             self._events.on_end(reason)
+
+    def _be_patient_no_more(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
 
     def _close_socket(self) -> None:
         opened = self._socket
@@ -215,7 +229,15 @@ class Session:
         if any(reason.is_failure for reason in reasons):
             self._end("the broker refused the subscription")
         elif not self._ended:
+            self._be_patient_no_more()
             self._events.on_up()
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any
+    ) -> None:
+        # While the thread connects, `_connected` tells how that ended.
+        if threading.current_thread() is not self._connecting:
+            self._end(str(reason))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         if not self._ended:
