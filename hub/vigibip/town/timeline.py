@@ -9,6 +9,8 @@ PRESS = "press"
 SENT = "bip.sent"
 HEARD = "bip.heard"
 DELIVERED = "bip.delivered"
+PUBLISHED = "box.published"
+RECEIVED = "post.received"
 PTT = "radio.ptt"
 AUDIO = "radio.audio"
 KEYED = "officer.keyed"
@@ -20,10 +22,10 @@ STAGES: dict[str, str] = {
     PRESS: "appui sur le bip",
     SENT: "bip : trame scellée émise",
     "box.opened": "boîtier : sceau ouvert",
-    "box.published": "boîtier : partie vers le poste",
+    PUBLISHED: "boîtier : partie vers le poste",
     "box.stored": "boîtier : sur le disque",
     HEARD: "bip : « entendu » dans la paume",
-    "post.received": "poste : alerte reçue",
+    RECEIVED: "poste : alerte reçue",
     "post.committed": "poste : sur le disque",
     PTT: "radio : émission (PTT)",
     AUDIO: "radio : premier son",

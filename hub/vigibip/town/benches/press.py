@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from vigibip.post.store.records import IncidentOutcome
 from vigibip.town.air import CALM, Weather
 from vigibip.town.benches import Progress
+from vigibip.town.benches.mqtt_peer import bare_messages_ms
 from vigibip.town.benches.report import (
     Figure,
     Report,
@@ -25,7 +26,16 @@ from vigibip.town.device import DeviceState
 from vigibip.town.errors import TownError
 from vigibip.town.real import Shop, Town, TownPlan
 from vigibip.town.shop import Bip
-from vigibip.town.timeline import AUDIO, COMING, DELIVERED, PRESS, PTT, STAGES
+from vigibip.town.timeline import (
+    AUDIO,
+    COMING,
+    DELIVERED,
+    PRESS,
+    PTT,
+    PUBLISHED,
+    RECEIVED,
+    STAGES,
+)
 
 PRESSES = 500
 RUNS = 3
@@ -71,7 +81,19 @@ async def _one_run(name: str, plan: TownPlan, progress: Progress) -> dict[str, f
     async with Town(plan, progress) as town:
         await press_one_after_the_other(town, _WARM_UP, progress)
         pressed = await press_one_after_the_other(town, PRESSES, progress)
-    return stage_figures(name, pressed)
+        bare_ms = await bare_messages_ms(town.children, town.place.make("peer"), PRESSES)
+    figures = stage_figures(name, pressed)
+    hops = [(stamps[RECEIVED] - stamps[PUBLISHED]) / 1e6 for stamps in pressed]
+    for key, share in (("p50", 0.50), ("p99", 0.99)):
+        hop, bare = percentile(hops, share), percentile(bare_ms, share)
+        figures |= {
+            f"{name}_box_published_to_post_received_{key}_ms": hop,
+            f"{name}_peer_bare_mqtt_{key}_ms": bare,
+            f"{name}_button_to_radio_ptt_{key}_of_peer_ratio": (
+                figures[f"{name}_button_to_radio_ptt_{key}_ms"] / bare
+            ),
+        }
+    return figures
 
 
 def stage_figures(prefix: str, pressed: Sequence[Mapping[str, int]]) -> dict[str, float]:
