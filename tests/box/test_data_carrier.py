@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import ssl
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -239,6 +241,57 @@ async def test_the_post_learns_how_the_box_is_and_that_its_answer_arrived(
     await box.clock.advance(60)
     await until(lambda: post.statuses)
     assert post.statuses[-1].queued == 0
+
+
+class MuteBroker:
+    """Takes TCP and TLS; says CONNACK only once `speaks`."""
+
+    def __init__(self, authority: Authority) -> None:
+        files = authority.server_files("broker", ["127.0.0.1"])
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(files.certificate, files.key)
+        self.speaks = False
+        self.connections = 0
+
+    async def start(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        with suppress(ConnectionError, asyncio.CancelledError):
+            if await reader.read(1024) and self.speaks:
+                writer.write(b"\x20\x03\0\0\0")
+            while await reader.read(1024):
+                pass
+        writer.close()
+
+    async def stop(self) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+
+async def test_a_broker_that_never_says_connack_is_a_fault_and_is_tried_again(
+    settings: BoxSettings, bip: Bip, authority: Authority
+) -> None:
+    broker = MuteBroker(authority)
+    port = await broker.start()
+    save_enrolment(settings.enrolment_path, enrolment_for(authority, "127.0.0.1", port))
+    box = Box(settings, bip)
+    await box.daemon.start()
+    await until(lambda: broker.connections == 1, "TLS")
+    assert FaultCode.DATA not in box.codes()
+    await box.clock.advance(5)
+    assert FaultCode.DATA in box.codes()
+    broker.speaks = True
+    await box.clock.advance(22)
+    await until(box.up, "a connection by another attempt")
+    assert broker.connections == 2
+    assert FaultCode.DATA not in box.codes()
+    assert box.daemon.description()["carriers"][0]["counts"]["hung_attempts"] == 1
+    await box.daemon.stop()
+    await broker.stop()
 
 
 async def test_a_broker_that_is_not_our_authoritys_is_not_talked_to(

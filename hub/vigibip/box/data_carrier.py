@@ -34,6 +34,8 @@ _log = logging.getLogger(__name__)
 
 # A fresh alert does not wait for the next attempt, but a broker that is down is not hammered.
 _HURRY_PAUSE_S = 1.0
+# A start that goes well is connected before that; one that hangs is a fault from then on.
+_START_WITHIN_S = 5.0
 
 
 class DataCarrier:
@@ -68,6 +70,7 @@ class DataCarrier:
         self._attempted_s = 0.0
         self._next_attempt: Timer | None = None
         self._ticking: Timer | None = None
+        self._giving_up: Timer | None = None
         self._unacknowledged: dict[int, float] = {}
         """Message id: when it was published. In that order."""
         self._awaiting: set[str] = set()
@@ -92,6 +95,7 @@ class DataCarrier:
     def start(self, events: CarrierEvents) -> None:
         self._events = events
         self._attempt()
+        self._timers.call_in(_START_WITHIN_S, self._start_due)
 
     def send(self, alert: Alert) -> bool:
         if not self._up:
@@ -111,7 +115,7 @@ class DataCarrier:
     async def close(self) -> None:
         self._closed = True
         self._up = False
-        for timer in (self._next_attempt, self._ticking):
+        for timer in (self._next_attempt, self._ticking, self._giving_up):
             if timer is not None:
                 timer.cancel()
         if self._session is not None:
@@ -157,6 +161,21 @@ class DataCarrier:
             connect_timeout_s=self._settings.connect_timeout_s,
         )
         self._session.connect()
+        # Once for the name and TCP, once for TLS, and then the broker's word: each can hang, and
+        # paho times but the first two.
+        limit_s = 2 * self._settings.connect_timeout_s + self._settings.publish_ack_wait_s
+        self._giving_up = self._timers.call_in(limit_s, self._give_up)
+
+    def _give_up(self) -> None:
+        if self._session is None or self._up:
+            return
+        self._session.abandon()
+        self.counts["hung_attempts"] += 1
+        self.session_ended("no CONNACK: the broker does not answer")
+
+    def _start_due(self) -> None:
+        if not self._closed and not self._up and self._failures == 0:
+            self._faults.begin(FaultCode.DATA, "no connection since the start")
 
     def _hurry(self) -> None:
         if self._next_attempt is None:
@@ -169,6 +188,8 @@ class DataCarrier:
         _log.info("data: connected to %s:%d", self._post.broker_host, self._post.broker_port)
         self._up = True
         self._failures = 0
+        if self._giving_up is not None:
+            self._giving_up.cancel()
         self._unacknowledged.clear()
         self._faults.clear(FaultCode.DATA)
         self._ticking = self._timers.call_in(self._tick_s, self._tick)
@@ -180,8 +201,9 @@ class DataCarrier:
         self._session = None
         self._unacknowledged.clear()
         self._awaiting.clear()
-        if self._ticking is not None:
-            self._ticking.cancel()
+        for timer in (self._ticking, self._giving_up):
+            if timer is not None:
+                timer.cancel()
         if self._closed:
             return
         self._faults.begin(FaultCode.DATA, reason)
