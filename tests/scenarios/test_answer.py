@@ -5,13 +5,25 @@ from pathlib import Path
 import pytest
 
 from vigibip.post.cards import new_card
+from vigibip.town.broker import BrokerKind
 from vigibip.town.driven.town import DrivenTown
 
 pytestmark = pytest.mark.xdist_group("driven-town")
 
 
-async def test_a_press_reaches_an_officer_and_the_palm_feels_coming(tmp_path: Path) -> None:
-    async with DrivenTown(tmp_path, shops=2) as town:
+@pytest.mark.parametrize(
+    "broker",
+    [
+        pytest.param(
+            BrokerKind.MOSQUITTO, marks=pytest.mark.requires_program("mosquitto"), id="mosquitto"
+        ),
+        pytest.param(BrokerKind.IOTCORE, id="iotcore"),
+    ],
+)
+async def test_a_press_reaches_an_officer_and_the_palm_feels_coming(
+    tmp_path: Path, broker: BrokerKind
+) -> None:
+    async with DrivenTown(tmp_path, shops=2, broker=broker) as town:
         tabac = town.shops[0]
         bip = tabac.bips[0]
         bip.press()
