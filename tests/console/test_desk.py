@@ -36,7 +36,9 @@ async def test_an_incident_is_answered_reached_and_closed(entered, site: Site) -
     assert (view.state, view.answered_by) == (IncidentState.COMING, "alice")
     assert "Un agent est en route – alice, à la console" in (await entered.client.get("/")).text
     await entered.client.post(f"{base}/arrive", data=csrf)
-    await entered.client.post(f"{base}/close", data=csrf | {"outcome": "false_alarm"})
+    await entered.client.post(
+        f"{base}/close", data=csrf | {"outcome": "false_alarm", "presses": "1"}
+    )
     view = await site.store.incident(incident)
     assert view is not None
     assert (view.state, view.closed_by) == (IncidentState.CLOSED, "alice")
@@ -66,6 +68,23 @@ async def test_who_is_second_is_told_so(entered, site: Site) -> None:
         "/incidents/nothing/answer", data=csrf, headers={"accept": "application/json"}
     )
     assert by_script.json() == {"told": "overtaken"}
+
+
+async def test_a_press_that_was_not_on_the_page_is_never_closed_with_it(
+    entered, site: Site
+) -> None:
+    incident = await site.press()
+    page = (await entered.client.get("/")).text
+    assert '<input type="hidden" name="presses" value="1">' in page
+    await site.press()
+    form = {"csrf": entered.csrf, "outcome": "false_alarm", "presses": "1"}
+    answer = await entered.client.post(f"/incidents/{incident}/close", data=form)
+    assert answer.headers["location"] == "/?told=pressed"
+    view = await site.store.incident(incident)
+    assert view is not None
+    assert (view.state, view.presses) == (IncidentState.OPEN, 2)
+    page = (await entered.client.get("/", params={"told": "pressed"})).text
+    assert "Le commerce a de nouveau appuyé" in page
 
 
 async def test_what_the_store_refuses_is_told(entered, site: Site, monkeypatch) -> None:

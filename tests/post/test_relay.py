@@ -18,6 +18,7 @@ from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
 from vigibip.post.config import RelaySettings
 from vigibip.post.deadlines import Deadlines
+from vigibip.post.errors import PressedAgainError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.relay import Relay
 from vigibip.post.store import Store
@@ -174,6 +175,41 @@ async def test_a_press_while_coming_is_announced_exactly_once(
     await worker.press(box)
     await clock.advance(300)
     assert worker.said() == [(0.0, 1), (60.0, 1)]
+
+
+@pytest.mark.parametrize("seen", [1, 2, None])
+async def test_a_press_that_nobody_has_judged_is_not_closed_away(
+    workers: Workers, clock: DrivenClock, seen: int | None
+) -> None:
+    """The dispatcher clicks on what he saw before, while another shop is on the air."""
+    worker = await workers.start()
+    box = await workers.shop()
+    taken = await worker.press(box)
+    await clock.advance(20)
+    await worker.press(await workers.shop("Presse"))
+    await clock.advance(1)
+    await worker.press(box)
+
+    async def close(seen_presses: int | None) -> None:
+        await workers.store.close_incident(
+            taken.incident_id,
+            by="Régulation",
+            outcome=IncidentOutcome.FALSE_ALARM,
+            seen_presses=seen_presses,
+        )
+
+    with pytest.raises(PressedAgainError):
+        await close(seen)
+    await worker.relay.refresh()
+    await clock.advance(40)
+    heard = [one for one in worker.radio.said if one.announcement.joined_presses]
+    assert [one.announcement.incident_id for one in heard] == [taken.incident_id]
+    with pytest.raises(PressedAgainError):
+        await close(1)
+    await close(2)
+    incident = await workers.store.incident(taken.incident_id)
+    assert incident is not None
+    assert incident.state == "closed"
 
 
 async def test_nobody_answers_the_box_is_told_and_the_relay_goes_on(

@@ -19,7 +19,7 @@ from vigibip.console.door import Csrf, Door
 from vigibip.console.live import Live, Picture, Reader, Readers, Snapshot
 from vigibip.console.pages import Pages
 from vigibip.console.words import FAULTS, UNKNOWN_FAULT
-from vigibip.post.errors import IllegalEventError, UnknownIncidentError
+from vigibip.post.errors import IllegalEventError, PressedAgainError, UnknownIncidentError
 from vigibip.post.store import Store
 from vigibip.post.store.records import IncidentOutcome
 
@@ -162,11 +162,14 @@ class Desk:
         incident_id: str,
         csrf: Csrf,
         outcome: Annotated[IncidentOutcome, Form()],
+        presses: Annotated[int, Form()],
     ) -> Response:
         return await self._act(
             request,
             csrf,
-            lambda by: self._store.close_incident(incident_id, by=by, outcome=outcome),
+            lambda by: self._store.close_incident(
+                incident_id, by=by, outcome=outcome, seen_presses=presses
+            ),
         )
 
     async def fault_seen(
@@ -195,6 +198,8 @@ class Desk:
         except (UnknownIncidentError, IllegalEventError):
             # Somebody else was first; the page that follows shows what he did.
             told = "overtaken"
+        except PressedAgainError:
+            told = "pressed"
         except StorageError as error:
             _log.error("an action could not be stored: %s", error)
             told = "not_stored"

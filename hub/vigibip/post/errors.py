@@ -4,6 +4,7 @@ VigibipError
 +-- RefusedError
 |   +-- UnknownBoxError      no such box, not enrolled yet, or revoked
 +-- UnknownIncidentError (LookupError)   no incident has this id
++-- PressedAgainError (RuntimeError)     whoever wants to close it has not seen its last press
 
 `IllegalEventError` of alert.life stands here too: the store raises it to rooms that know no alerts.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from vigibip.alert.life import IllegalEventError
 from vigibip.base.errors import RefusedError, VigibipError
 
-__all__ = ["IllegalEventError", "UnknownBoxError", "UnknownIncidentError"]
+__all__ = ["IllegalEventError", "PressedAgainError", "UnknownBoxError", "UnknownIncidentError"]
 
 
 class UnknownBoxError(RefusedError):
@@ -22,3 +23,7 @@ class UnknownBoxError(RefusedError):
 
 class UnknownIncidentError(VigibipError, LookupError):
     """No incident has this id."""
+
+
+class PressedAgainError(VigibipError, RuntimeError):
+    """The incident has a press that the one who wants to close it cannot have judged."""

@@ -241,7 +241,7 @@ live.addEventListener("submit", async (event) => {
     over = true;
     tick();
   } else {
-    const text = { "": "", overtaken: words.overtaken, not_stored: words.notStored, old: words.old };
+    const text = { "": "", overtaken: words.overtaken, pressed: words.pressed, not_stored: words.notStored, old: words.old };
     tell(text[outcome] ?? words.unsent);
   }
 });

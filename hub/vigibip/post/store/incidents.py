@@ -15,7 +15,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from vigibip.alert import messages as wire
 from vigibip.alert.life import INCIDENT_TABLE, IncidentEvent, IncidentState, step
 from vigibip.base.errors import VigibipError
-from vigibip.post.errors import UnknownBoxError, UnknownIncidentError
+from vigibip.post.errors import PressedAgainError, UnknownBoxError, UnknownIncidentError
 from vigibip.post.store import boxes, messages, rounds
 from vigibip.post.store.numbers import next_number
 from vigibip.post.store.records import Accepted, BoxMessageView, IncidentOutcome, RoundTask, Told
@@ -290,12 +290,23 @@ def close(
     *,
     by: str,
     outcome: IncidentOutcome,
+    seen_presses: int | None,
     now: datetime,
 ) -> Change:
-    """End the incident; whoever closes it again changes nothing. It never absorbs a press again."""
+    """End the incident; whoever closes it again changes nothing. It never absorbs a press again.
+
+    `seen_presses`: how many presses were shown to whoever closes it; None: unknown. Raises
+    PressedAgainError when there are others by now, or one that joined and that no radio has been
+    given yet: nobody has judged it.
+    """
     before = _state(connection, incident_id)
     state = step(INCIDENT_TABLE, before, IncidentEvent.CLOSE)
     if state is not before:
+        presses = connection.execute(
+            select(Incident.presses).where(Incident.id == incident_id)
+        ).scalar_one()
+        if seen_presses not in (None, presses) or rounds.untried_press(connection, incident_id):
+            raise PressedAgainError(f"incident {incident_id} was pressed again")
         connection.execute(
             update(Incident)
             .where(Incident.id == incident_id)

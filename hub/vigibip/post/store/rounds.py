@@ -226,6 +226,23 @@ def drop(connection: Connection, incident_id: str, *, reason: str, now: datetime
     )
 
 
+def untried_press(connection: Connection, incident_id: str) -> bool:
+    """True while a press that joined waits for its first turn on the air."""
+    tried = select(RelayRound.caused_by).where(
+        RelayRound.incident == incident_id,
+        RelayRound.done_at.is_not(None),
+        RelayRound.caused_by.is_not(None),
+    )
+    waiting = select(RelayRound.round_no).where(
+        RelayRound.incident == incident_id,
+        RelayRound.done_at.is_(None),
+        RelayRound.round_no > 1,
+        RelayRound.caused_by.is_not(None),
+        RelayRound.caused_by.not_in(tried),
+    )
+    return connection.execute(waiting.limit(1)).first() is not None
+
+
 def undone(connection: Connection) -> dict[str, int]:
     """Return each incident that has undone rounds, with the number of the last of them."""
     rows = connection.execute(

@@ -215,12 +215,22 @@ class Store:
         return change.state
 
     async def close_incident(
-        self, incident_id: str, *, by: str, outcome: IncidentOutcome
+        self,
+        incident_id: str,
+        *,
+        by: str,
+        outcome: IncidentOutcome,
+        seen_presses: int | None = None,
     ) -> IncidentState:
-        """End an incident. Raises as `answer_incident`."""
+        """End an incident that was shown with `seen_presses` presses.
+
+        Raises as `answer_incident`, and PressedAgainError when it has one that was not seen.
+        """
         now = self._clock.utc()
         change = await self.write(
-            lambda c: incidents.close(c, incident_id, by=by, outcome=outcome, now=now)
+            lambda c: incidents.close(
+                c, incident_id, by=by, outcome=outcome, seen_presses=seen_presses, now=now
+            )
         )
         return change.state
 
