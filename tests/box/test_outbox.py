@@ -331,6 +331,22 @@ async def test_without_a_disk_the_posts_receipt_still_says_delivered(
     assert box.sql("SELECT state FROM alerts") == [("delivered",)]
 
 
+async def test_without_a_disk_a_refused_alert_is_not_told_as_heard_and_not_reached(
+    box: DrivenBox, bip: Bip
+) -> None:
+    box.break_disk()
+    alert = await box.press(bip)
+    box.carrier.receipt(alert, "refused", "unknown device")
+    await box.settle()
+    assert await box.state(bip, 1) == frame.STATE_NONE
+    await box.hear(bip, bip.press(press=1))
+    assert set(box.link.states(bip)) == {frame.STATE_NONE}
+    box.mend_disk()
+    await box.clock.advance(60)
+    assert await box.state(bip, 1) == NOT_REACHED
+    assert box.sql("SELECT state FROM alerts") == [("parked",)]
+
+
 async def test_the_post_is_told_how_the_box_is(box: DrivenBox, bip: Bip) -> None:
     await box.clock.advance(60)
     assert [status.uptime_s for status in box.carrier.statuses] == [1, 60]

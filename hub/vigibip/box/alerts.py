@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 
 from vigibip.alert.ids import AlertId
-from vigibip.alert.life import ALERT_TABLE, AlertEvent, AlertState, IllegalEventError, step
+from vigibip.alert.life import (
+    ALERT_TABLE,
+    WIRE_STATE,
+    AlertEvent,
+    AlertState,
+    IllegalEventError,
+    step,
+)
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
@@ -22,6 +29,7 @@ from vigibip.box.store import AlertRecord, Contents, Store
 from vigibip.box.store.records import REMEMBERED_MAX
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
+from vigibip.wire import frame
 
 _log = logging.getLogger(__name__)
 
@@ -29,6 +37,8 @@ _log = logging.getLogger(__name__)
 _DISK_ANSWERS_WITHIN_S = 5.0
 # What the message to the post can hold; a bip's nonsense must not stop an alert.
 _AGE_MAX_S = 2**32 - 1
+# What these tell a bip says "the box has it", and that is true once the disk has it.
+_OF_THE_BOX_ALONE = frozenset({AlertState.HEARD, AlertState.NOT_REACHED, AlertState.PARKED})
 _RETRY_FIRST_S = 1.0
 _RETRY_MAX_S = 30.0
 
@@ -130,6 +140,13 @@ class BoxAlert:
     def waiting(self) -> bool:
         """True until the post's receipt, whichever way it went."""
         return self.receipt is None
+
+    @property
+    def told(self) -> int:
+        """What the bip is told (wire.frame.STATE_*); STATE_NONE while nothing may be."""
+        if self.state in _OF_THE_BOX_ALONE and not self.written:
+            return frame.STATE_NONE
+        return WIRE_STATE[self.state]
 
     def age(self, now_s: float) -> int | None:
         """Return the seconds since the button went down, None when nobody knows."""

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable
 
 from vigibip.alert.ids import AlertId
-from vigibip.alert.life import WIRE_STATE
 from vigibip.base.clock import Clock
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.devices import Device, Devices
@@ -144,7 +143,7 @@ class Intake:
         device.accept(counter, tag, press=False)
         press = frame.unpack_poll(payload)
         alert = self._book.get(AlertId(device.device_id, press))
-        state = frame.STATE_NONE if alert is None else WIRE_STATE[alert.state]
+        state = frame.STATE_NONE if alert is None else alert.told
         self._replier.tell(device, mac, counter, press, state)
 
     def _status(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:

@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
-from vigibip.alert.life import WIRE_STATE
 from vigibip.base.errors import StorageError
 from vigibip.box.alerts import BoxAlert
 from vigibip.box.devices import Device
@@ -35,7 +34,7 @@ class Replier:
 
     def tell_press(self, device: Device, mac: bytes, counter: int, alert: BoxAlert) -> None:
         """Answer a press frame with the alert's state; nothing while it is not on a disk."""
-        state = WIRE_STATE[alert.state]
+        state = alert.told
         if state == frame.STATE_NONE:
             self.counts["withheld"] += 1
             return
