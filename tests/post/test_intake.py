@@ -289,6 +289,37 @@ async def test_a_full_disk_delays_no_radio_and_gives_no_receipt(
     assert {one.announcement.number for one in site.radio.said[said:]} == {incident.number}
 
 
+async def test_a_disk_that_hangs_delays_no_radio_and_heals(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await site.add_box()
+    with held_writer(site.store), monkeypatch.context() as timely:
+        # The store's work does take time now.
+        timely.setattr(site.clock, "settle", site.clock.run_ready)
+        box.press(ONE)
+        await until(lambda: site.stamps.count(("post.received", ONE)) == 1)
+        await site.advance(1.9)
+        assert site.radio.said == []
+        await site.advance(0.2)
+        await until(lambda: site.radio.said)
+        assert site.radio.said[0].announcement.number >= 900
+        assert "store-failed" in fault_kinds(site)
+        for _ in range(70):
+            box.press(ONE)
+        await until(lambda: site.stamps.count(("post.received", ONE)) == 71)
+        box.press(TWO)
+        await until(lambda: ("post.received", TWO) in site.stamps)
+        assert (box.receipts, "box-floods" in fault_kinds(site)) == ([], False)
+    await until(lambda: set(box.accepted) == {ONE, TWO})
+    await site.settle()
+    assert "store-failed" not in fault_kinds(site)
+    (incident,) = await site.store.incidents()
+    assert [alert.id for alert in incident.alerts] == [ONE, TWO]
+    said = len(site.radio.said)
+    await site.advance(60)
+    assert {one.announcement.number for one in site.radio.said[said:]} == {incident.number}
+
+
 async def test_an_answer_is_kept_until_the_box_has_it(site: Site) -> None:
     box = await site.add_box()
     box.press(ONE)

@@ -81,6 +81,7 @@ class PostDaemon:
             self._telling,
             self._faults,
             rules,
+            clock,
             trace,
             self._deadlines.fresh_alert,
         )

@@ -25,6 +25,7 @@ from vigibip.alert.messages import (
     read_alert,
     seal_message,
 )
+from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
 from vigibip.post.errors import UnknownBoxError
@@ -45,6 +46,8 @@ _log = logging.getLogger(__name__)
 _AT_ONCE_PER_BOX = 64
 # Look-ups of boxes that are not known, in all: anybody could make them up.
 _LOOKUPS_AT_ONCE = 32
+# A commit takes milliseconds, a card that tidies itself up some hundreds of them.
+_COMMIT_PATIENCE_S = 2.0
 
 Publish = Callable[[str, bytes], bool]
 
@@ -62,6 +65,7 @@ class Intake:
         telling: Telling,
         faults: Faults,
         rules: IntakeRules,
+        clock: Clock,
         trace: Trace,
         on_fresh: Callable[[], None],
     ) -> None:
@@ -73,10 +77,13 @@ class Intake:
         self._telling = telling
         self._faults = faults
         self._rules = rules
+        self._clock = clock
         self._trace = trace
         self._on_fresh = on_fresh
         self._in_hand: Counter[str] = Counter()
         self._lookups: dict[str, list[tuple[str, str, bytes]]] = {}
+        self._late: set[tuple[str, str]] = set()
+        """Alerts whose commit has not ended in time."""
         self._statuses: dict[str, BoxStatus] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self.refused = 0
@@ -139,10 +146,12 @@ class Intake:
             self._faults.raise_fault(FaultKind.PRESS_LATE, box_id)
         if alert.version > VERSION:
             self._faults.raise_fault(FaultKind.VERSION_NEWER, box_id, f"version {alert.version}")
-        self._own(box_id, self._commit_or_keep(box_id, box, alert))
+        # One that is late is in the store's hands: its receipt comes with its commit.
+        if (box_id, alert.alert) not in self._late:
+            self._own(box_id, self._commit_or_keep(box_id, box, alert))
 
     async def _commit_or_keep(self, box_id: str, box: KnownBox, alert: Alert) -> None:
-        committed = await self.commit(box_id, alert)
+        committed = await self._commit_in_time(box_id, box, alert)
         if committed is Committed.YES:
             return
         self._unstored.keep(box_id, box, alert)
@@ -151,6 +160,21 @@ class Intake:
             reason = "the post could not store it"
             self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, reason)
             self._send_receipt(box_id, box, alert.alert, "refused", reason)
+
+    async def _commit_in_time(self, box_id: str, box: KnownBox, alert: Alert) -> Committed:
+        """Commit; relay the alert from memory when that takes long, as on a disk that hangs."""
+        commit = asyncio.ensure_future(self.commit(box_id, alert))
+        patience = asyncio.ensure_future(self._clock.sleep(_COMMIT_PATIENCE_S))
+        try:
+            await asyncio.wait({commit, patience}, return_when=asyncio.FIRST_COMPLETED)
+            if not commit.done():
+                self._late.add((box_id, alert.alert))
+                self._faults.raise_fault(FaultKind.STORE_FAILED, "", "the disk does not answer")
+                self._unstored.keep(box_id, box, alert)
+            return await commit
+        finally:
+            patience.cancel()
+            self._late.discard((box_id, alert.alert))
 
     async def commit(self, box_id: str, alert: Alert) -> Committed:
         """Commit the alert, then announce it and send its receipt."""
