@@ -292,6 +292,35 @@ async def test_an_answer_to_a_press_that_is_not_known_yet(box: DrivenBox, bip: B
     assert box.link.states(bip) == [COMING]
 
 
+async def test_of_two_early_answers_the_newer_one_holds(box: DrivenBox, bip: Bip) -> None:
+    box.carrier.answer(9, bip.alert_id(1))
+    box.carrier.answer(8, bip.alert_id(1), state="unanswered")
+    await box.settle()
+    assert box.carrier.acknowledged == [9, 8]
+    await box.press(bip)
+    assert await box.state(bip, 1) == COMING
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_unanswered_proves_that_the_post_has_it_and_is_no_receipt(
+    box: DrivenBox, bip: Bip, refused: bool
+) -> None:
+    alert = await box.press(bip)
+    await box.clock.advance(31)
+    if refused:
+        box.carrier.receipt(alert, "refused", "unknown device")
+    assert await box.state(bip, 1) == NOT_REACHED
+    box.carrier.answer(1, alert, state="unanswered")
+    assert await box.state(bip, 1) == UNANSWERED
+    box.carrier.take()
+    await box.clock.advance(60)
+    assert set(box.carrier.take()) == (set() if refused else {alert})
+    box.carrier.receipt(alert)
+    assert await box.state(bip, 1) == UNANSWERED
+    await box.clock.advance(60)
+    assert box.carrier.take() == []
+
+
 async def test_without_a_disk_an_alert_goes_and_only_heard_is_withheld(
     box: DrivenBox, bip: Bip
 ) -> None:

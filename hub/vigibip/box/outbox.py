@@ -153,9 +153,7 @@ class Outbox:
         for text in answer.alerts:
             alert = self._book.get(AlertId.parse(text))
             if alert is None:
-                self._early_answers[AlertId.parse(text)] = answer
-                if len(self._early_answers) > _EARLY_ANSWERS_MAX:
-                    del self._early_answers[next(iter(self._early_answers))]
+                self._keep_early(AlertId.parse(text), answer)
                 continue
             concerned.append(alert)
             self._take_answer(alert, answer)
@@ -166,6 +164,15 @@ class Outbox:
                 carrier.acknowledge(answer.sequence)
 
         saving.add_done_callback(acknowledge)
+
+    def _keep_early(self, alert_id: AlertId, answer: Answer) -> None:
+        # A new connection may bring an older answer again, after the newer one.
+        kept = self._early_answers.get(alert_id)
+        if kept is not None and kept.sequence >= answer.sequence:
+            return
+        self._early_answers[alert_id] = answer
+        if len(self._early_answers) > _EARLY_ANSWERS_MAX:
+            del self._early_answers[next(iter(self._early_answers))]
 
     def _tell_refused(self, alert: BoxAlert) -> None:
         reason = alert.receipt_reason or "no reason was given"
@@ -179,7 +186,10 @@ class Outbox:
         alert.revision += 1
         if answer.state == "coming":
             self._book.apply(alert, AlertEvent.ANSWER)
-        elif alert.state is AlertState.DELIVERED:
+        elif alert.state is not AlertState.COMING:
+            # Nobody answered what the post has: it has it. The wait goes on all the same, because
+            # the receipt alone says that it is on the post's disk.
+            self._book.apply(alert, AlertEvent.RECEIPT)
             self._book.apply(alert, AlertEvent.ANSWER_OVERDUE)
 
     # Sending
