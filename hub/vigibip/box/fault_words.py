@@ -25,6 +25,10 @@ WORDS: dict[FaultCode, Words] = {
         "pas de liaison avec le poste par le réseau",
         "vérifier la carte SIM ou le câble, puis le courtier du poste ; le détail dit la cause",
     ),
+    FaultCode.POST_SILENT: Words(
+        "la liaison est établie, mais le poste ne prend pas les alertes",
+        "appeler le poste : son courtier tourne, lui non ; les alertes partent encore et encore",
+    ),
     FaultCode.CLOCK_UNSURE: Words(
         "l'horloge est en retard : les dates des certificats ne sont pas vérifiées",
         "vérifier la pile de l'horloge DS3231 et l'accès à un serveur NTP",

@@ -25,6 +25,7 @@ class FaultCode(StrEnum):
     RECEIVER = "receiver"
     STORAGE = "storage"
     DATA = "data"
+    POST_SILENT = "post-silent"
     CLOCK_UNSURE = "clock-unsure"
     REFUSED = "refused"
     LATE_PRESS = "late-press"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import random
 from collections.abc import Sequence
 
@@ -32,7 +33,7 @@ _EARLY_ANSWERS_MAX = 256
 class _Entry:
     """One alert that waits for its receipt."""
 
-    __slots__ = ("alert", "attempts", "flying", "from_backlog", "sent_s")
+    __slots__ = ("alert", "attempts", "flying", "from_backlog", "handed_s")
 
     def __init__(self, alert: BoxAlert) -> None:
         self.alert = alert
@@ -40,7 +41,8 @@ class _Entry:
         self.flying = False
         """Handed to a carrier, and the time to hear of it has not run out."""
         self.from_backlog = False
-        self.sent_s = 0.0
+        self.handed_s: float | None = None
+        """When a carrier first had it over the connection of now; None: not yet."""
 
 
 class Outbox:
@@ -74,6 +76,8 @@ class Outbox:
         self._backlog_flying = 0
         self._early_answers: dict[AlertId, Answer] = {}
         """For presses that this box does not know (yet: its disk may have failed it)."""
+        self._post_spoke_s = -math.inf
+        """When the last receipt came."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -112,6 +116,7 @@ class Outbox:
         fresh = []
         for entry in self._entries.values():
             entry.flying = entry.from_backlog = False
+            entry.handed_s = None
             if self._is_fresh(entry.alert):
                 fresh.append(entry)
             else:
@@ -124,6 +129,8 @@ class Outbox:
         _log.info("carrier %s is down", carrier.name)
 
     def received_receipt(self, carrier: Carrier, receipt: Receipt) -> None:
+        self._post_spoke_s = self._clock.monotonic_s()
+        self._faults.clear(FaultCode.POST_SILENT)
         alert = self._book.get(AlertId.parse(receipt.alert))
         if alert is None:
             _log.warning("a receipt for an alert that this box does not remember")
@@ -223,7 +230,11 @@ class Outbox:
             self._trace.stamp("box.published", message.alert)
         entry.attempts += 1
         entry.flying = True
-        entry.sent_s = self._clock.monotonic_s()
+        if entry.handed_s is None:
+            entry.handed_s = self._clock.monotonic_s()
+            self._timers.call_in(
+                self._plan.not_reached_after_s, lambda: self._look_for_silence(entry)
+            )
         wait_s = min(
             self._settings.receipt_wait_max_s,
             self._settings.receipt_wait_s * 2.0 ** min(entry.attempts - 1, 16),
@@ -238,11 +249,21 @@ class Outbox:
         if not current or not entry.flying or entry.attempts != attempt:
             return
         _log.info("alert %s: no receipt yet, sending it again", entry.alert.alert_id)
+        self._look_for_silence(entry)
         self._land(entry)
         if self._is_fresh(entry.alert) and self._send(entry):
             return
         self._push_back(entry)
         self._send_backlog()
+
+    def _look_for_silence(self, entry: _Entry) -> None:
+        # A live broker in front of a dead post: every carrier is up and nobody takes the alerts.
+        waits = self._entries.get(entry.alert.alert_id) is entry
+        if not waits or entry.handed_s is None or not any(one.up for one in self._carriers):
+            return
+        since_s = max(entry.handed_s, self._post_spoke_s)
+        if self._clock.monotonic_s() - since_s >= self._plan.not_reached_after_s:
+            self._faults.begin(FaultCode.POST_SILENT, f"alert {entry.alert.alert_id} waits")
 
     def _send_backlog(self) -> None:
         while self._backlog and self._backlog_flying < self._settings.backlog_in_flight:
