@@ -57,6 +57,8 @@ class Answers:
                 await self.judge(heard, radio.name)
             except StorageError as error:
                 self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            except Exception as error:  # noqa: BLE001 - one answer must not cost the next ones
+                _log.error("an answer cannot be judged: %s", type(error).__name__)
             finally:
                 self._judging -= 1
 

@@ -70,6 +70,7 @@ class PostDaemon:
             lease_s=settings.relay.lease_s,
             digest_older_than_s=settings.relay.digest_older_than_s,
             digest_gather_s=settings.relay.digest_gather_s,
+            overdue_after_s=settings.relay.overdue_after_s,
         )
         self._rules = rules
         self._intake = Intake(
@@ -97,6 +98,8 @@ class PostDaemon:
         self._enrolment: EnrolmentServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._running = False
+        self._stopping = False
+        self._failed = asyncio.Event()
 
     @property
     def faults(self) -> dict[tuple[str, str], str]:
@@ -166,17 +169,18 @@ class PostDaemon:
             self._faults.clear_fault(FaultKind.NO_RADIO)
         else:
             self._faults.raise_fault(FaultKind.NO_RADIO)
-        self._own(self._telling.run())
-        self._own(self._deadlines.run())
-        self._own(self._unstored.run())
-        self._own(self._watch())
-        self._own(self._supervise())
+        self._own("telling", self._telling.run())
+        self._own("deadlines", self._deadlines.run())
+        self._own("unstored", self._unstored.run())
+        self._own("watch", self._watch())
+        self._own("supervise", self._supervise())
         for radio in self._radios:
-            self._own(self._answers.listen(radio))
+            self._own(f"answers of {radio.name}", self._answers.listen(radio))
         _log.info("the post serves %d boxes on %d radios", len(self._boxes), len(self._radios))
 
     async def stop(self) -> None:
         """End in order: nothing new comes in, what came in is committed, the radios fall silent."""
+        self._stopping = True
         if self._enrolment is not None:
             await self._enrolment.stop()
         if self._link is not None:
@@ -251,15 +255,24 @@ class PostDaemon:
             self._faults.forget_old_events()
             await self._clock.sleep(_SUPERVISE_EACH_S)
 
-    def _own(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        task.add_done_callback(_tell_end)
+    async def failed(self) -> None:
+        """Return once a part has ended that never should: only a new start brings it back."""
+        await self._failed.wait()
+
+    def _own(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._part_ended)
         self._tasks.append(task)
 
-
-def _tell_end(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("a part of the post ended by a mistake of ours", exc_info=error)
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self._stopping:
+            return
+        _log.critical(
+            "the post's part %r ended by a mistake of ours",
+            task.get_name(),
+            exc_info=task.exception(),
+        )
+        self._failed.set()
 
 
 def _radios(settings: PostSettings, clock: Clock) -> list[Radio]:

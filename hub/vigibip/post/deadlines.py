@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.post.alarm import Alarm
@@ -9,6 +11,8 @@ from vigibip.post.config import RelaySettings
 from vigibip.post.relay import Relay
 from vigibip.post.store import Store
 from vigibip.post.telling import Telling
+
+_log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
 
@@ -76,6 +80,9 @@ class Deadlines:
                 overdue_after_s=self._settings.overdue_after_s,
             )
         except StorageError:
+            return _RETRY_S
+        except Exception as error:  # noqa: BLE001 - relaying goes on without, and this in a moment
+            _log.error("the deadlines cannot be looked at: %s", type(error).__name__)
             return _RETRY_S
         for change in changes:
             self._telling.send(change.messages)

@@ -142,3 +142,5 @@ class Faults:
         except StorageError:
             # Whoever found the store failing has said so; these wait for better times.
             self._unwritten = changes | self._unwritten
+        except Exception as error:  # noqa: BLE001 - these cannot be written; later ones may
+            _log.error("%d faults cannot be written: %s", len(changes), type(error).__name__)

@@ -10,14 +10,18 @@ import socket
 import sys
 
 from vigibip.base.clock import SystemClock
-from vigibip.base.errors import ConfigurationError
+from vigibip.base.errors import ConfigurationError, VigibipError
 from vigibip.base.trace import TRACE_VARIABLE, Trace
 from vigibip.post.config import PostSettings
 from vigibip.post.daemon import PostDaemon
 
 
+class PartEndedError(VigibipError, RuntimeError):
+    """A part of the post ended that never should; whoever supervises it starts it again."""
+
+
 def run_post(settings: PostSettings, *, verbose: bool = False) -> None:
-    """Run until SIGTERM or SIGINT. Raises what starting raises."""
+    """Run until SIGTERM or SIGINT. Raises what starting raises, PartEndedError."""
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if verbose else logging.INFO,
@@ -34,10 +38,15 @@ async def _run(settings: PostSettings) -> None:
         loop.add_signal_handler(number, asked_to_stop.set)
     daemon = PostDaemon(settings, clock=SystemClock(), trace=_trace())
     await daemon.start()
+    ends = [loop.create_task(asked_to_stop.wait()), loop.create_task(daemon.failed())]
     try:
-        await asked_to_stop.wait()
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        for end in ends:
+            end.cancel()
         await daemon.stop()
+    if not asked_to_stop.is_set():
+        raise PartEndedError("a part of the post has ended by a mistake of ours")
 
 
 def _trace() -> Trace:

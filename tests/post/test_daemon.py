@@ -1,0 +1,87 @@
+"""The daemon itself: a mistake in one of its parts must not go unnoticed."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.post.harness import Site, until
+from vigibip.base.clock import DrivenClock
+from vigibip.post import answers
+from vigibip.post.authority import Authority
+from vigibip.post.cards import new_card
+from vigibip.post.config import BrokerSettings, EnrolmentSettings, PostSettings
+from vigibip.post.faults import FaultKind, Faults
+from vigibip.post.run import PartEndedError, run_post
+from vigibip.post.store import Store
+from vigibip.post.telling import Telling
+
+ONE = "00000001000000aa"
+
+
+def test_a_part_that_ends_by_a_mistake_ends_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mistaken(_telling: Telling) -> None:
+        raise LookupError("a mistake")
+
+    monkeypatch.setattr(Telling, "run", mistaken)
+    Authority.create(tmp_path / "authority")
+    settings = PostSettings(
+        data_dir=tmp_path,
+        broker=BrokerSettings(host="127.0.0.1", port=1),
+        enrolment=EnrolmentSettings(host="127.0.0.1", port=0),
+    )
+    with pytest.raises(PartEndedError):
+        run_post(settings)
+
+
+async def test_an_end_that_was_asked_for_is_no_failure(site: Site) -> None:
+    post = site.post
+    assert post is not None
+    failed = asyncio.create_task(post.failed())
+    await site.stop_post()
+    await DrivenClock.run_ready()
+    assert not failed.done()
+    failed.cancel()
+
+
+async def test_an_answer_that_cannot_be_judged_does_not_cost_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await site.add_box()
+    card = await new_card(site.store, "Alpha 1", site.settings.answers)
+    box.press(ONE)
+    await until(lambda: box.accepted == [ONE])
+    tried: list[str] = []
+
+    def mistaken(code: str, _salt: bytes) -> bytes:
+        tried.append(code)
+        raise LookupError("a mistake")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(answers, "digest", mistaken)
+        site.radio.key(1, card.codes[0])
+        await until(lambda: tried)
+        await site.settle()
+    site.radio.key(1, card.codes[0])
+    await until(lambda: box.states == [("coming", (ONE,))])
+
+
+async def test_faults_that_cannot_be_written_do_not_cost_the_next(
+    store: Store, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def mistaken(_changes: Any) -> None:
+        raise LookupError("a mistake")
+
+    faults = Faults(store, clock)
+    with monkeypatch.context() as broken:
+        broken.setattr(store, "record_faults", mistaken)
+        faults.raise_fault(FaultKind.BROKER_LOST)
+        await clock.advance(2)
+    faults.raise_fault(FaultKind.NO_RADIO)
+    await faults.stop()
+    assert [fault.kind for fault in await store.faults()] == ["no-radio"]
