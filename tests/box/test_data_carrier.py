@@ -42,7 +42,8 @@ class Box:
 
     def __init__(self, settings: BoxSettings, bip: Bip, clock: DrivenClock | None = None) -> None:
         self.bip = bip
-        self.clock = clock or DrivenClock()
+        # Not before the authority of these tests, which is made on the machine's clock.
+        self.clock = clock or DrivenClock(datetime.now(UTC))
         self.clock.settle = self.settle
         self.link = MemoryLink()
         self.daemon = BoxDaemon(settings, clock=self.clock, link=self.link, chance=random.Random(2))
@@ -344,7 +345,7 @@ async def test_the_clocks_floor_is_the_latest_time_that_was_written(
     settings: BoxSettings, bip: Bip, broker: Broker, authority: Authority
 ) -> None:
     save_enrolment(settings.enrolment_path, enrolment_for(authority, broker.host, broker.port))
-    start = datetime(2026, 6, 1, tzinfo=UTC)
+    start = datetime.now(UTC) + timedelta(days=1)
     box = Box(settings, bip, DrivenClock(start))
     await box.daemon.start()
     await until(box.up, "a connection")
@@ -355,6 +356,25 @@ async def test_the_clocks_floor_is_the_latest_time_that_was_written(
         await until(box.up, "a connection")
         assert (FaultCode.CLOCK_UNSURE not in box.codes()) is sure
         await box.daemon.stop()
+
+
+async def test_a_box_enrolled_with_a_late_clock_connects(
+    tmp_path: Path, settings: BoxSettings, bip: Bip
+) -> None:
+    # To this machine, whose clock OpenSSL reads, the post's clock is 200 days ahead.
+    ahead = Authority.create(
+        tmp_path / "ahead", clock=DrivenClock(datetime.now(UTC) + timedelta(days=200))
+    )
+    broker = MuteBroker(ahead)
+    broker.speaks = True
+    port = await broker.start()
+    save_enrolment(settings.enrolment_path, enrolment_for(ahead, "127.0.0.1", port))
+    box = Box(settings, bip)
+    await box.daemon.start()
+    await until(box.up, "a connection")
+    assert FaultCode.CLOCK_UNSURE in box.codes()
+    await box.daemon.stop()
+    await broker.stop()
 
 
 def seal_text(text: bytes) -> bytes:

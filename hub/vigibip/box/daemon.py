@@ -82,6 +82,7 @@ class BoxDaemon:
             enrolment = load_enrolment(settings.enrolment_path)
             # The first post is the box's own; the others have their turn with the plan's steps.
             post = enrolment.posts[0]
+            self._trust.raise_floor(post.valid_from_utc())
             carriers = [
                 DataCarrier(
                     box_id=enrolment.box_id,

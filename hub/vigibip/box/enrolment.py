@@ -6,9 +6,11 @@ import json
 import os
 import ssl
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+from cryptography import x509
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from vigibip.alert.messages import BoxId
@@ -55,6 +57,19 @@ class EnrolledPost:
         except (ssl.SSLError, OSError, ValueError) as error:
             raise StorageError(f"the enrolment's certificates cannot be used: {error}") from error
         return context
+
+    def valid_from_utc(self) -> datetime | None:
+        """Return when the younger of our certificate and its authority's began.
+
+        No clock of today can truthfully show less: the post's was there already. None when they
+        cannot be read, which `tls_context` tells.
+        """
+        text = f"{self.authority_pem}\n{self.certificate_pem}"
+        try:
+            certificates = x509.load_pem_x509_certificates(text.encode())
+        except ValueError:
+            return None
+        return max(one.not_valid_before_utc for one in certificates)
 
     def _load_own(self, context: ssl.SSLContext) -> None:
         # ssl reads keys from files alone; this one is in memory and has no name.

@@ -5,31 +5,24 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import logging.handlers
 import os
-import queue
 import signal
 import socket
 import sys
-from contextlib import suppress
 
 from vigibip.base.clock import SystemClock
 from vigibip.base.errors import ConfigurationError
+from vigibip.base.logs import logging_through
 from vigibip.base.trace import TRACE_VARIABLE, Trace
 from vigibip.box.config import BoxSettings
 from vigibip.box.daemon import BoxDaemon
 
-# A journal that stalls for so many lines loses the next ones.
-_LOG_LINES_WAITING_MAX = 10_000
-
 
 def run_box(settings: BoxSettings, *, verbose: bool = False) -> None:
     """Run until SIGTERM or SIGINT. Raises what starting raises."""
-    writing = _start_logging(logging.DEBUG if verbose else logging.INFO)
-    try:
+    level = logging.DEBUG if verbose else logging.INFO
+    with logging_through(logging.StreamHandler(sys.stderr), level):
         asyncio.run(_run(settings))
-    finally:
-        writing.stop()
 
 
 async def _run(settings: BoxSettings) -> None:
@@ -46,24 +39,6 @@ async def _run(settings: BoxSettings) -> None:
         await asked_to_stop.wait()
     finally:
         await daemon.stop()
-
-
-class _NeverBlocks(logging.handlers.QueueHandler):
-    """Hands lines to the thread that writes them; a journal that stalls stops no alert."""
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        with suppress(queue.Full):
-            self.queue.put_nowait(record)
-
-
-def _start_logging(level: int) -> logging.handlers.QueueListener:
-    waiting: queue.Queue[logging.LogRecord] = queue.Queue(_LOG_LINES_WAITING_MAX)
-    on_stderr = logging.StreamHandler(sys.stderr)
-    on_stderr.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level, handlers=[_NeverBlocks(waiting)])
-    writing = logging.handlers.QueueListener(waiting, on_stderr)
-    writing.start()
-    return writing
 
 
 def _trace() -> Trace:

@@ -11,7 +11,10 @@ BUILT_UTC = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class ClockTrust:
-    """The floor under the clock: the build date and the latest time that was ever written."""
+    """The floor under the clock: the latest of the build date and what is surely past.
+
+    That is the latest time that was ever written, and the beginning of our certificates.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -23,7 +26,7 @@ class ClockTrust:
         return self._clock.utc() >= self._floor_utc
 
     def raise_floor(self, utc: datetime | None) -> None:
-        """The store remembers this time; None changes nothing."""
+        """This time is certainly past; None changes nothing."""
         if utc is not None and utc > self._floor_utc:
             self._floor_utc = utc
 
