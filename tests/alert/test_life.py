@@ -52,7 +52,11 @@ ALERT_ENTRANCES = {
 }
 
 INCIDENT_ENTRANCES = {
-    IS.OPEN: {(IS.COMING, IE.OVERDUE)},
+    IS.OPEN: {
+        (IS.COMING, IE.OVERDUE),
+        (IS.COMING, IE.PRESS_ANEW),
+        (IS.ON_SCENE, IE.PRESS_ANEW),
+    },
     IS.COMING: {(IS.OPEN, IE.ANSWER)},
     IS.ON_SCENE: {(IS.OPEN, IE.ARRIVAL), (IS.COMING, IE.ARRIVAL)},
     IS.CLOSED: {(IS.OPEN, IE.CLOSE), (IS.COMING, IE.CLOSE), (IS.ON_SCENE, IE.CLOSE)},
@@ -156,8 +160,10 @@ def test_another_press_changes_no_incident_and_opens_no_closed_one() -> None:
     for state in IS:
         if state is IS.CLOSED:
             assert (state, IE.PRESS) not in INCIDENT_TABLE
+            assert (state, IE.PRESS_ANEW) not in INCIDENT_TABLE
         else:
             assert step(INCIDENT_TABLE, state, IE.PRESS) is state
+            assert step(INCIDENT_TABLE, state, IE.PRESS_ANEW) is IS.OPEN
 
 
 def test_a_closed_incident_stays_closed() -> None:
@@ -170,7 +176,8 @@ def test_nobody_comes_again_who_is_on_the_scene() -> None:
     after = {
         event: state for (before, event), state in INCIDENT_TABLE.items() if before is IS.ON_SCENE
     }
-    assert set(after.values()) == {IS.ON_SCENE, IS.CLOSED}
+    assert set(after.values()) == {IS.ON_SCENE, IS.CLOSED, IS.OPEN}
+    assert [event for event, state in after.items() if state is IS.OPEN] == [IE.PRESS_ANEW]
 
 
 def test_values_are_what_stores_and_messages_hold() -> None:

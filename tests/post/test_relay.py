@@ -61,6 +61,11 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    async def sleep_deadlines(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
     async def press(self, box_id: str, **fields: Any) -> Accepted:
         fields.setdefault("age_s", 0)
         alert = Alert(alert=f"{next(_ids):016x}", **fields)
@@ -175,6 +180,40 @@ async def test_a_press_while_coming_is_announced_exactly_once(
     await worker.press(box)
     await clock.advance(300)
     assert worker.said() == [(0.0, 1), (60.0, 1)]
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+@pytest.mark.parametrize(("later_s", "state", "told"), [(899, None, 1), (901, "open", 0)])
+async def test_an_old_answer_speaks_for_no_new_press(
+    workers: Workers, clock: DrivenClock, arrived: bool, later_s: int, state: str | None, told: int
+) -> None:
+    worker = await workers.start()
+    box = await workers.shop()
+    taken = await worker.press(box)
+    await clock.advance(10)
+    # The deadlines are asleep: also what they have not looked at yet must not be told.
+    if arrived:
+        await workers.store.arrive(taken.incident_id, by="Alpha 1")
+    else:
+        await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    await worker.relay.refresh()
+    await worker.sleep_deadlines()
+    await clock.advance(later_s)
+    rounds = len(worker.radio.said)
+    joined = await worker.press(box)
+    assert len(joined.messages) == told
+    incident = await workers.store.incident(taken.incident_id)
+    assert incident is not None
+    assert incident.state == (state or ("on_scene" if arrived else "coming"))
+    await clock.advance(100)
+    assert len(worker.radio.said) - rounds == (3 if state else 1)
+    await workers.store.answer_incident(taken.incident_id, by="Alpha 2")
+    (*_, last) = await workers.store.outstanding_messages()
+    assert last.state is Told.COMING
+    await worker.relay.refresh()
+    rounds = len(worker.radio.said)
+    await clock.advance(300)
+    assert len(worker.radio.said) == rounds
 
 
 @pytest.mark.parametrize("seen", [1, 2, None])

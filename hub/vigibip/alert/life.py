@@ -107,6 +107,9 @@ class IncidentState(StrEnum):
 
 class IncidentEvent(StrEnum):
     PRESS = "press"  # another press of the same shop joined
+    PRESS_ANEW = (
+        "press_anew"  # one joined so long after the answer or arrival that it needs its own
+    )
     ANSWER = "answer"
     ARRIVAL = "arrival"
     OVERDUE = "overdue"  # "coming" without "on scene" for too long
@@ -117,16 +120,20 @@ _I, _V = IncidentState, IncidentEvent
 
 INCIDENT_TABLE: dict[tuple[IncidentState, IncidentEvent], IncidentState] = {
     (_I.OPEN, _V.PRESS): _I.OPEN,
+    (_I.OPEN, _V.PRESS_ANEW): _I.OPEN,
     (_I.OPEN, _V.ANSWER): _I.COMING,
     (_I.OPEN, _V.ARRIVAL): _I.ON_SCENE,
     (_I.OPEN, _V.CLOSE): _I.CLOSED,
     # A second press while an officer is on the way is announced again, but he is still coming.
     (_I.COMING, _V.PRESS): _I.COMING,
+    # Nobody knows whether he who answered long ago still comes, or is still there.
+    (_I.COMING, _V.PRESS_ANEW): _I.OPEN,
     (_I.COMING, _V.ANSWER): _I.COMING,
     (_I.COMING, _V.ARRIVAL): _I.ON_SCENE,
     (_I.COMING, _V.OVERDUE): _I.OPEN,
     (_I.COMING, _V.CLOSE): _I.CLOSED,
     (_I.ON_SCENE, _V.PRESS): _I.ON_SCENE,
+    (_I.ON_SCENE, _V.PRESS_ANEW): _I.OPEN,
     (_I.ON_SCENE, _V.ANSWER): _I.ON_SCENE,
     (_I.ON_SCENE, _V.ARRIVAL): _I.ON_SCENE,
     (_I.ON_SCENE, _V.CLOSE): _I.CLOSED,

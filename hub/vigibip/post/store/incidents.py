@@ -30,13 +30,23 @@ _SHOP_OF_BOX = (
 _KNOWN_ALERT = select(Alert.incident).where(
     Alert.box == bindparam("box_id"), Alert.id == bindparam("alert_id")
 )
-_OPEN_INCIDENT = select(Incident.id, Incident.number, Incident.presses, Incident.state).where(
-    Incident.shop == bindparam("shop_id"), Incident.closed_at.is_(None)
-)
+_OPEN_INCIDENT = select(
+    Incident.id,
+    Incident.number,
+    Incident.presses,
+    Incident.state,
+    Incident.coming_since,
+    Incident.on_scene_at,
+).where(Incident.shop == bindparam("shop_id"), Incident.closed_at.is_(None))
 _JOIN_INCIDENT = (
     update(Incident)
     .where(Incident.id == bindparam("incident_id"))
-    .values(presses=bindparam("count"), last_press_at=bindparam("at"), state=bindparam("to"))
+    .values(
+        presses=bindparam("count"),
+        last_press_at=bindparam("at"),
+        state=bindparam("to"),
+        coming_since=bindparam("since"),
+    )
 )
 _NEW_INCIDENT = insert(Incident)
 _NEW_ALERT = insert(Alert)
@@ -44,12 +54,16 @@ _NEW_ALERT = insert(Alert)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IntakeRules:
-    """How alerts are taken in: whose first round it is, and what counts as old."""
+    """How alerts are taken in: whose first round it is, and what counts as old.
+
+    `overdue_after_s`: after so long, an answer or an arrival speaks for no new press.
+    """
 
     worker: str
     lease_s: float = 30.0
     digest_older_than_s: float = 1800.0
     digest_gather_s: float = 10.0
+    overdue_after_s: float = 900.0
 
 
 def accept_alert(
@@ -66,7 +80,7 @@ def accept_alert(
     if known is not None:
         return Accepted(known[0], False, None)
 
-    incident_id, number, presses, state = _open_or_join(connection, shop[0], now)
+    incident_id, number, presses, state = _open_or_join(connection, shop[0], now, rules)
     pressed_at = None if alert.age_s is None else _before(now, alert.age_s)
     connection.execute(
         _NEW_ALERT,
@@ -100,7 +114,7 @@ def accept_alert(
     )
     told: tuple[BoxMessageView, ...] = ()
     if state is not IncidentState.OPEN:
-        # An officer is on the way already, for this press too.
+        # An officer is on the way or has just come, for this press too.
         told = tuple(messages.tell(connection, Told.COMING, [(box_id, alert.alert)], now))
     if digest:
         return Accepted(incident_id, True, None, told)
@@ -143,16 +157,26 @@ def _before(now: datetime, age_s: int) -> datetime:
 
 
 def _open_or_join(
-    connection: Connection, shop_id: str, now: datetime
+    connection: Connection, shop_id: str, now: datetime, rules: IntakeRules
 ) -> tuple[str, int | None, int, IncidentState]:
     """Return id, number, presses and state of the shop's incident, this press counted."""
     open_one = connection.execute(_OPEN_INCIDENT, {"shop_id": shop_id}).first()
     if open_one is not None:
-        state = step(INCIDENT_TABLE, IncidentState(open_one[3]), IncidentEvent.PRESS)
+        before = IncidentState(open_one[3])
+        last = open_one[5] if before is IncidentState.ON_SCENE else open_one[4]
+        anew = last is None or last + timedelta(seconds=rules.overdue_after_s) <= now
+        event = IncidentEvent.PRESS_ANEW if anew else IncidentEvent.PRESS
+        state = step(INCIDENT_TABLE, before, event)
         presses = open_one[2] + 1
         connection.execute(
             _JOIN_INCIDENT,
-            {"incident_id": open_one[0], "count": presses, "at": now, "to": state.value},
+            {
+                "incident_id": open_one[0],
+                "count": presses,
+                "at": now,
+                "to": state.value,
+                "since": open_one[4] if state is IncidentState.COMING else None,
+            },
         )
         return open_one[0], open_one[1], presses, state
     incident_id = secrets.token_hex(8)
