@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import uvicorn
 
 from vigibip.base.errors import StorageError, UsageError
+from vigibip.base.logs import logging_through
 from vigibip.console.app import Console
 from vigibip.post.config import PostSettings
 
@@ -33,18 +34,14 @@ def serve(settings: PostSettings, tell: Callable[[str], None]) -> None:
 
     Raises UsageError when the address cannot be had, StorageError when the stores cannot.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    if not settings.store_path.is_file():
-        raise StorageError(f"{settings.store_path} is not there: run `vigibip post init`")
-    with _listener(settings.console.host, settings.console.port) as listener:
-        if not _is_loopback(settings.console.host) and not settings.console.behind_https:
-            _log.warning("the console is reachable without TLS: put an HTTPS proxy before it")
-        asyncio.run(_serve(settings, listener, tell))
+    with logging_through(logging.StreamHandler(sys.stderr), logging.INFO):
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)
+        if not settings.store_path.is_file():
+            raise StorageError(f"{settings.store_path} is not there: run `vigibip post init`")
+        with _listener(settings.console.host, settings.console.port) as listener:
+            if not _is_loopback(settings.console.host) and not settings.console.behind_https:
+                _log.warning("the console is reachable without TLS: put an HTTPS proxy before it")
+            asyncio.run(_serve(settings, listener, tell))
 
 
 async def _serve(

@@ -11,6 +11,7 @@ import sys
 
 from vigibip.base.clock import SystemClock
 from vigibip.base.errors import ConfigurationError, VigibipError
+from vigibip.base.logs import logging_through
 from vigibip.base.trace import TRACE_VARIABLE, Trace
 from vigibip.post.config import PostSettings
 from vigibip.post.daemon import PostDaemon
@@ -22,12 +23,9 @@ class PartEndedError(VigibipError, RuntimeError):
 
 def run_post(settings: PostSettings, *, verbose: bool = False) -> None:
     """Run until SIGTERM or SIGINT. Raises what starting raises, PartEndedError."""
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    asyncio.run(_run(settings))
+    level = logging.DEBUG if verbose else logging.INFO
+    with logging_through(logging.StreamHandler(sys.stderr), level):
+        asyncio.run(_run(settings))
 
 
 async def _run(settings: PostSettings) -> None:
