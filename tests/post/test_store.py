@@ -6,11 +6,13 @@ import asyncio
 import stat
 import subprocess
 import sys
+import traceback
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from vigibip.alert.life import IllegalEventError, IncidentState
 from vigibip.alert.messages import Alert
@@ -277,6 +279,20 @@ async def test_the_file_and_its_log_are_for_their_owner_alone(store: Store, tmp_
     await shop(store)
     for path in tmp_path.glob("post.sqlite*"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+
+
+async def test_what_the_store_raises_shows_no_row(store: Store) -> None:
+    def refuse(connection: Connection) -> None:
+        connection.exec_driver_sql(
+            "CREATE TRIGGER t BEFORE INSERT ON shop BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+
+    await store.write(refuse)
+    with pytest.raises(IntegrityError) as raised:
+        await store.create_shop(name="Bijouterie Perle", spoken="Perle", address="3 rue Neuve")
+    told = "".join(traceback.format_exception(raised.value))
+    assert "INSERT INTO shop" in told
+    assert "Perle" not in told
 
 
 async def test_a_job_that_fails_is_taken_back_alone(store: Store) -> None:

@@ -37,7 +37,8 @@ def open_engine(path: Path, *, read_only: bool = False) -> Engine:
             raw.execute("PRAGMA query_only=ON")
         return raw
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    # An error's text would otherwise carry the row, and a traceback take keys and names to the log.
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
