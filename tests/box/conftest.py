@@ -29,7 +29,9 @@ def data_dir(tmp_path: Path) -> Path:
 @pytest.fixture
 def settings(data_dir: Path, tmp_path: Path) -> BoxSettings:
     # Looking for devices seldom keeps hours of driven time cheap.
-    return BoxSettings(data_dir=data_dir, receiver_port=str(tmp_path / "tty"), device_poll_s=600)
+    return BoxSettings(
+        data_dir=data_dir, receiver_port=str(tmp_path / "tty"), device_poll_s=600, has_rtc=True
+    )
 
 
 @pytest.fixture

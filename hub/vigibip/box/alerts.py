@@ -105,9 +105,15 @@ class BoxAlert:
         self.written = 0
 
     @classmethod
-    def from_record(cls, record: AlertRecord, now_s: float, now_utc: datetime | None) -> BoxAlert:
-        """Return the alert that a restarted box goes on with. `now_utc` None: clock unsure."""
-        known = record.clock_sure and now_utc is not None and record.age_s is not None
+    def from_record(
+        cls, record: AlertRecord, now_s: float, now_utc: datetime | None, *, counts_on: bool
+    ) -> BoxAlert:
+        """Return the alert that a restarted box goes on with.
+
+        `now_utc` None: clock unsure. `counts_on` False: it may be late, so that no age follows
+        from it; the plan's times go on from it all the same, late rather than early.
+        """
+        known = record.clock_sure and now_utc is not None and counts_on
         gone_s = 0.0
         if record.clock_sure and now_utc is not None:
             gone_s = max(0.0, (now_utc - record.opened_utc).total_seconds())
@@ -129,7 +135,7 @@ class BoxAlert:
         alert.answer_sequence = record.answer_sequence
         if record.receipt == "accepted":
             since_s = 0.0
-            if now_utc is not None and record.receipt_utc is not None:
+            if record.clock_sure and now_utc is not None and record.receipt_utc is not None:
                 since_s = max(0.0, (now_utc - record.receipt_utc).total_seconds())
             alert.delivered_s = now_s - since_s
         alert.written = alert.revision
@@ -205,8 +211,10 @@ class AlertBook:
 
     def load(self, contents: Contents) -> None:
         now_s, now_utc = self._clock.monotonic_s(), self._trust.utc_if_sure()
+        counts_on = self._trust.counts_on
         for record in contents.alerts:
-            self._alerts[record.alert_id] = BoxAlert.from_record(record, now_s, now_utc)
+            alert = BoxAlert.from_record(record, now_s, now_utc, counts_on=counts_on)
+            self._alerts[record.alert_id] = alert
             self._next_number = max(self._next_number, record.number + 1)
 
     def __iter__(self) -> Iterator[BoxAlert]:
@@ -240,7 +248,7 @@ class AlertBook:
             number=self._next_number,
             opened_s=self._clock.monotonic_s(),
             opened_utc=self._clock.utc(),
-            clock_sure=self._trust.sure,
+            clock_sure=self._trust.counts_on,
             age_s=age_s,
             late=late,
             battery_mv=battery_mv,

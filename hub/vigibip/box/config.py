@@ -67,6 +67,9 @@ class BoxSettings(Settings):
     """The receiver's serial device, best by its stable name under /dev/serial/by-id/."""
     receiver_baud: Annotated[int, Field(ge=9_600, le=3_000_000)] = 115_200
     radio_channel: Annotated[int, Field(ge=1, le=13)] = 6
+    has_rtc: bool = False
+    """The machine has a clock with a battery. Without it ages are not known over a power cut
+    until a time server has answered."""
     status_interval_s: Seconds = 60.0
     """How often the post is told that this box lives."""
     device_poll_s: Seconds = 5.0

@@ -65,7 +65,7 @@ class BoxDaemon:
         self._settings = settings
         self._clock = clock
         self._timers = Timers(clock)
-        self._trust = ClockTrust(clock)
+        self._trust = ClockTrust(clock, has_rtc=settings.has_rtc)
         self._faults = Faults(clock)
         self._devices = Devices()
         self._store = Store(settings.store_path)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from vigibip.base.clock import Clock
 
 # No clock that runs this program can truthfully show an earlier time; moved at each release.
 BUILT_UTC = datetime(2026, 1, 1, tzinfo=UTC)
+# systemd-timesyncd makes this file when a server has told it the time, once in each run of the
+# machine (systemd-timesyncd.service(8)).
+SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 
 
 class ClockTrust:
@@ -16,14 +20,24 @@ class ClockTrust:
     That is the latest time that was ever written, and the beginning of our certificates.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, has_rtc: bool) -> None:
         self._clock = clock
+        self._has_rtc = has_rtc
         self._floor_utc = BUILT_UTC
 
     @property
     def sure(self) -> bool:
         """False while the clock shows a time that has certainly passed."""
         return self._clock.utc() >= self._floor_utc
+
+    @property
+    def counts_on(self) -> bool:
+        """True when the clock also went on while the machine was without power.
+
+        A Raspberry Pi without a battery starts with the time at which it last wrote it down: not
+        below the floor, and hours late.
+        """
+        return self.sure and (self._has_rtc or SYNCHRONISED.exists())
 
     def raise_floor(self, utc: datetime | None) -> None:
         """This time is certainly past; None changes nothing."""

@@ -129,6 +129,7 @@ class Shop:
                 "data_dir": str(self._data_dir),
                 "receiver_port": str(self.receiver.device.port_path),
                 "radio_channel": RADIO_CHANNEL,
+                "has_rtc": True,
                 **self._town.plan.box,
             },
         )

@@ -115,7 +115,7 @@ class DrivenShop:
     @property
     def settings(self) -> BoxSettings:
         directory = self._town.directory / f"box-{self.number}-{self._lives}"
-        return BoxSettings(data_dir=directory, receiver_port="/dev/null")
+        return BoxSettings(data_dir=directory, receiver_port="/dev/null", has_rtc=True)
 
     async def set_up(self, authority: Authority, store: Store) -> None:
         """Enrol the box and pair its bips, in this process."""
