@@ -7,6 +7,7 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -429,6 +430,32 @@ async def test_a_clock_set_back_by_an_hour_silences_nothing(
     after = await workers.start()
     await clock.advance(40)
     assert after.radio.said
+
+
+@pytest.mark.parametrize("back", [timedelta(seconds=70), timedelta(hours=1), timedelta(days=3)])
+async def test_a_clock_set_back_under_a_running_post_delays_nothing_for_long(
+    workers: Workers, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch, back: timedelta
+) -> None:
+    worker = await workers.start()
+    box = await workers.shop()
+    await worker.press(box)
+    answered = await worker.press(await workers.shop("Presse"))
+    await clock.advance(60)
+    await workers.store.answer_incident(answered.incident_id, by="Alpha 1")
+    await worker.relay.refresh()
+    worker.deadlines.wake()
+    await clock.advance(10)
+    monkeypatch.setattr(clock, "_start_utc", clock._start_utc - back)
+    rounds = len(worker.radio.said)
+    await clock.advance(80)
+    assert len(worker.radio.said) - rounds >= 2
+    await clock.advance(180)
+    told = await workers.store.outstanding_messages()
+    assert {one.state for one in told} == {Told.COMING, Told.UNANSWERED}
+    await clock.advance(900)
+    overdue = await workers.store.incident(answered.incident_id)
+    assert overdue is not None
+    assert overdue.state == "open"
 
 
 async def test_a_radio_that_fails_is_a_fault_and_tried_again_soon(

@@ -15,6 +15,9 @@ from vigibip.post.telling import Telling
 _log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
+# While a deadline is known, the wall clock is compared with the one that never jumps so often.
+_JUMP_CHECK_S = 30.0
+_JUMP_S = 2.0
 
 
 class Deadlines:
@@ -36,6 +39,7 @@ class Deadlines:
         self._alarm = Alarm(clock)
         self._next_s: float | None = None
         self._look_now = False
+        self._offset_s = self._wall_offset_s()
 
     @property
     def busy(self) -> bool:
@@ -69,8 +73,20 @@ class Deadlines:
                 now_s = self._clock.monotonic_s()
                 if self._next_s is not None and self._next_s <= now_s:
                     break
-                await self._alarm.wait(None if self._next_s is None else self._next_s - now_s)
+                left_s = None if self._next_s is None else self._next_s - now_s
+                await self._alarm.wait(None if left_s is None else min(left_s, _JUMP_CHECK_S))
+                if self._jumped():
+                    self._relay.wake()
+                    break
             self._next_s = None
+
+    def _wall_offset_s(self) -> float:
+        return self._clock.utc().timestamp() - self._clock.monotonic_s()
+
+    def _jumped(self) -> bool:
+        """True once after the wall clock was set: every time in the store means another now."""
+        before_s, self._offset_s = self._offset_s, self._wall_offset_s()
+        return abs(self._offset_s - before_s) > _JUMP_S
 
     async def _look(self) -> float | None:
         """Do what is due; return the seconds to the next deadline."""

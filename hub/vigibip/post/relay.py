@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 # A radio that fails is tried again soon: somebody may be plugging it in.
 _RETRY_FAILED_S = 5.0
 _RETRY_STORE_S = 1.0
+# By so much the clocks of two workers may differ.
+_CLOCKS_DIFFER_S = 5.0
 
 
 @dataclass(slots=True)
@@ -143,11 +145,14 @@ class Relay:
     # Leases
 
     async def _lease(self) -> None:
+        longest_s = max(self._settings.round_interval_s, self._settings.digest_gather_s)
         while True:
             delay_s: float | None = None
             try:
                 tasks, next_at = await self._store.lease_due(
-                    worker=self._settings.worker, lease_s=self._settings.lease_s
+                    worker=self._settings.worker,
+                    lease_s=self._settings.lease_s,
+                    furthest_s=longest_s + _CLOCKS_DIFFER_S,
                 )
                 for task in tasks:
                     self.push(task)

@@ -352,8 +352,10 @@ def find_overdue(
     """Do what time alone demands, and return it with the next moment to look (None: none known).
 
     An alert that nobody answered in time: its box is told "unanswered", once. A "coming" that no
-    arrival followed in time: the incident is open again, and announced.
+    arrival followed in time: the incident is open again, and announced. What seems to have come
+    after `now` came before the clock was set back, and counts from now.
     """
+    _bring_back(connection, now)
     changes: list[Change] = []
     upcoming: list[datetime] = []
     for incident_id, state, coming_since in connection.execute(
@@ -375,6 +377,29 @@ def find_overdue(
             changes += [change] if change else []
             upcoming += [due_at_or_none] if due_at_or_none else []
     return changes, min(upcoming, default=None)
+
+
+def _bring_back(connection: Connection, now: datetime) -> None:
+    """Move the times that deadlines count from out of the future, each alert's order kept."""
+    connection.execute(
+        update(Incident)
+        .where(Incident.closed_at.is_(None), Incident.coming_since > now)
+        .values(coming_since=now)
+    )
+    ahead = connection.execute(
+        select(Alert.box, Alert.id, Alert.received_at)
+        .join_from(Alert, Incident, Alert.incident == Incident.id)
+        .where(Incident.closed_at.is_(None), Alert.told.is_(None), Alert.received_at > now)
+    ).all()
+    if not ahead:
+        return
+    by = max(row[2] for row in ahead) - now
+    for box_id, alert_id, received_at in ahead:
+        connection.execute(
+            update(Alert)
+            .where(Alert.box == box_id, Alert.id == alert_id)
+            .values(received_at=received_at - by)
+        )
 
 
 def _overdue(connection: Connection, incident_id: str, now: datetime) -> Change:

@@ -16,9 +16,6 @@ from vigibip.alert.life import IncidentState
 from vigibip.post.store.records import RoundTask
 from vigibip.post.store.schema import Alert, Incident, RelayRound, Shop
 
-# Above every interval that the settings allow (a day).
-_NEVER_FURTHER = timedelta(days=2)
-
 _LAST_ROUND = select(func.max(RelayRound.round_no)).where(
     RelayRound.incident == bindparam("incident_id")
 )
@@ -55,10 +52,11 @@ def add_round(
 
 
 def lease_due(
-    connection: Connection, *, worker: str, now: datetime, lease_s: float
+    connection: Connection, *, worker: str, now: datetime, lease_s: float, furthest_s: float
 ) -> tuple[list[RoundTask], datetime | None]:
     """Lease every due round that nobody holds; return the tasks, oldest due first, one an incident.
 
+    `furthest_s`: no round is ever made due further ahead; what seems to be counts as due.
     Also returns when to look again: the next due time or end of another's lease; None: nothing
     is waiting.
     """
@@ -74,7 +72,8 @@ def lease_due(
             RelayRound.lease_until,
         ).where(RelayRound.done_at.is_(None))
     ):
-        free_at = _free_at(row[2], row[3], row[4], now, lease_s)
+        due_at = now if row[2] > now + timedelta(seconds=furthest_s) else row[2]
+        free_at = _free_at(due_at, row[3], row[4], now, lease_s)
         by_incident.setdefault(row[0], []).append((row[1], free_at))
     for incident_id, undone in by_incident.items():
         first = min(free_at for _, free_at in undone)
@@ -101,8 +100,6 @@ def _free_at(
     lease_s: float,
 ) -> datetime:
     """When this round may be taken: `now` or before if it may be already."""
-    if due_at > now + _NEVER_FURTHER:
-        due_at = now
     # Twice: the clocks of two machines may differ a little.
     if (
         leased_by is None

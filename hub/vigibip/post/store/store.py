@@ -251,12 +251,17 @@ class Store:
     # Relay
 
     async def lease_due(
-        self, *, worker: str, lease_s: float
+        self, *, worker: str, lease_s: float, furthest_s: float
     ) -> tuple[list[RoundTask], datetime | None]:
-        """Lease the due rounds that nobody holds; return them, and when to look again."""
+        """Lease the due rounds that nobody holds; return them, and when to look again.
+
+        A round due more than `furthest_s` ahead was made before the clock was set back: it is due.
+        """
         now = self._clock.utc()
         return await self.write(
-            lambda c: rounds.lease_due(c, worker=worker, now=now, lease_s=lease_s)
+            lambda c: rounds.lease_due(
+                c, worker=worker, now=now, lease_s=lease_s, furthest_s=furthest_s
+            )
         )
 
     async def renew_leases(
