@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import stat
 import subprocess
 import sys
@@ -288,11 +289,12 @@ async def test_what_the_store_raises_shows_no_row(store: Store) -> None:
         )
 
     await store.write(refuse)
+    name = secrets.token_hex(8)
     with pytest.raises(IntegrityError) as raised:
-        await store.create_shop(name="Bijouterie Perle", spoken="Perle", address="3 rue Neuve")
+        await store.create_shop(name=f"Bijouterie {name}", spoken=name, address="3 rue Neuve")
     told = "".join(traceback.format_exception(raised.value))
     assert "INSERT INTO shop" in told
-    assert "Perle" not in told
+    assert name not in told
 
 
 async def test_a_job_that_fails_is_taken_back_alone(store: Store) -> None:
