@@ -73,6 +73,20 @@ def test_fresh_ones_go_before_the_backlog_and_the_backlog_oldest_first() -> None
     assert order == [3, 2, 1]
 
 
+def test_a_fresh_press_that_joins_does_not_wait_behind_the_backlog() -> None:
+    backlog = [waiting(task(number, age_s=900), since_s=0.0) for number in (2, 3, 4)]
+    joined = task(1, first=False, joined=True, round_no=2, presses=2)
+    counted = NOW_S - 10
+    for said_s in (None, NOW_S - 30):
+        urgent = waiting(joined, said_s=said_s)
+        assert number_of(plan(urgent, *backlog, summary_s=counted)) == 1
+    # A button that is mashed does not keep all others from being heard.
+    just_said = waiting(joined, said_s=NOW_S - 29)
+    assert number_of(plan(just_said, *backlog, summary_s=counted)) == 2
+    old = waiting(task(1, age_s=121, first=False, joined=True, round_no=2, presses=2))
+    assert number_of(plan(old, *backlog, summary_s=counted)) == 2
+
+
 def test_an_unknown_age_counts_as_fresh() -> None:
     assert number_of(plan(waiting(task(1, age_s=500)), waiting(task(2, age_s=None)))) == 2
 

@@ -324,6 +324,22 @@ async def test_of_many_the_first_is_said_at_once_and_all_are_counted_within_a_mi
     assert sorted(firsts) == list(range(1, 13)), "each is also said by itself before any reminder"
 
 
+async def test_a_fresh_press_takes_its_shops_old_one_out_of_the_backlog(
+    workers: Workers, clock: DrivenClock
+) -> None:
+    worker = await workers.start()
+    shops = [await workers.shop(f"Commerce {index}") for index in range(6)]
+    for index, box in enumerate(shops):
+        await worker.press(box, age_s=1500 - index)
+    await clock.advance(1)
+    await worker.press(shops[5])
+    await clock.advance(20)
+    said = [one.announcement for one in worker.radio.said if not one.announcement.digest_of]
+    assert [(one.number, one.joined_presses) for one in said] == [(1, 0), (6, 1)]
+    assert said[1].age_s is not None
+    assert said[1].age_s < 20
+
+
 async def test_open_incidents_take_turns(workers: Workers, clock: DrivenClock) -> None:
     worker = await workers.start()
     boxes = [await workers.shop(f"Commerce {index}") for index in range(3)]

@@ -1,7 +1,8 @@
 """What the radios say next: the one place where waiting incidents are weighed against each other.
 
 1. An incident that was never announced goes before any repetition: the fresh ones first, as they
-   were pressed, then the backlog, oldest first.
+   were pressed, then the backlog, oldest first. A fresh press that joined an incident is as urgent
+   as one that opened another, but no shop for ever: once an interval.
 2. When many wait for that, their count is told after the first of them, so that nobody believes
    it is the only one; each is still announced by itself.
 3. Repetitions leave officers a gap to answer in, and go by what was said the longest ago;
@@ -67,13 +68,15 @@ def choose(
     counted = [one for one in waiting if one.task.number is None or one.task.digest]
     firsts = [one for one in sayable if one.task.first]
     if firsts:
+        joined = [one for one in sayable if _is_fresh_join(one, now_s, now, settings)]
+        next_one = min(firsts + joined, key=lambda one: _urgency(one, now))
         firsts.sort(key=lambda one: _urgency(one, now))
         # Those that waited through an announcement, so that the first of many is one of them.
         passed_over = [one.task for one in firsts if one.since_s < last_end_s]
         many = len(passed_over) >= max(2, settings.summary_from - 1)
         if many and summary_s <= now_s - _SUMMARY_EACH_S:
             return Plan(_digest(passed_over, now), (), passed_over[0].alert_id, summary=True)
-        return _one(firsts[0].task, now)
+        return _one(next_one.task, now)
     if not waiting:
         return Plan()
     gap_s = last_end_s + settings.listen_gap_s - now_s
@@ -86,6 +89,14 @@ def choose(
     if len(tasks) == 1 and tasks[0].number is not None:
         return _one(tasks[0], now)
     return Plan(_digest(tasks, now), tasks, tasks[0].alert_id)
+
+
+def _is_fresh_join(one: Waiting, now_s: float, now: datetime, settings: RelaySettings) -> bool:
+    if one.task.first or not one.task.joined:
+        return False
+    age_s = _age_s(one.task, now)
+    rested = one.said_s is None or one.said_s <= now_s - settings.round_interval_s
+    return rested and (age_s is None or age_s < FRESH_S)
 
 
 def _urgency(one: Waiting, now: datetime) -> tuple[bool, float]:

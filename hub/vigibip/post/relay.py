@@ -13,6 +13,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from vigibip.base.clock import Clock
@@ -311,4 +312,11 @@ def _merged(before: RoundTask, after: RoundTask) -> RoundTask:
         joined=before.joined or after.joined,
         presses=max(before.presses, after.presses),
         digest=before.digest and after.digest,
+        pressed_at=_newest(before.pressed_at, after.pressed_at),
     )
+
+
+def _newest(before: datetime | None, after: datetime | None) -> datetime | None:
+    """The newest press's time: a fresh one must not wait as its shop's old one does."""
+    # Of a time that nobody knows, the press may be the newest.
+    return None if before is None or after is None else max(before, after)
