@@ -79,6 +79,8 @@ class Bench:
         line = Line(self.device.port_path)
         self.lines.append(line)
         await until(lambda: line.of_kind(serial.HELLO), "HELLO")
+        # The line can be faster than the bus: what is in the air before is not heard.
+        await until(lambda: self.device.channel is not None, "its radio")
         return line
 
 
