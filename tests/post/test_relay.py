@@ -488,6 +488,40 @@ async def test_a_radio_that_fails_is_a_fault_and_tried_again_soon(
     assert (FaultKind.RADIO_FAILED, "paper") not in worker.faults.present
 
 
+@pytest.mark.parametrize("arrived", [False, True])
+async def test_a_press_while_coming_is_tried_until_a_radio_had_it(
+    workers: Workers, clock: DrivenClock, arrived: bool
+) -> None:
+    worker = await workers.start()
+    box = await workers.shop()
+    taken = await worker.press(box)
+    await clock.advance(10)
+    await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    if arrived:
+        await workers.store.arrive(taken.incident_id, by="Alpha 1")
+    await worker.relay.refresh()
+    await clock.advance(50)
+    worker.radio.result = RelayResult.FAILED
+    await worker.press(box)
+    await clock.advance(12)
+    worker.radio.result = RelayResult.SENT
+    await clock.advance(300)
+    (_, again) = worker.radio.said
+    assert (again.at_s, again.announcement.joined_presses) == (75.0, 1)
+
+
+async def test_an_answer_ends_also_what_failed(workers: Workers, clock: DrivenClock) -> None:
+    worker = await workers.start()
+    worker.radio.result = RelayResult.FAILED
+    taken = await worker.press(await workers.shop())
+    await clock.advance(12)
+    await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    await worker.relay.refresh()
+    worker.radio.result = RelayResult.SENT
+    await clock.advance(300)
+    assert worker.said() == []
+
+
 async def test_a_radio_that_hangs_does_not_end_the_relay(
     workers: Workers, clock: DrivenClock
 ) -> None:

@@ -25,6 +25,7 @@ from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.program import Plan, Waiting, choose
 from vigibip.post.store import Store
 from vigibip.post.store.records import RoundTask
+from vigibip.post.store.rounds import FAILED, SENT
 from vigibip.radio.contract import Announcement, Radio, RelayOutcome, RelayResult
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,11 @@ class Relay:
 
     async def start(self) -> None:
         """Take up again what this worker held when it last ended, and serve."""
-        await self._store.release_leases(self._settings.worker)
+        try:
+            await self._store.release_leases(self._settings.worker)
+        except StorageError as error:
+            # They run out by themselves.
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
         self._own(self._serve())
         self._own(self._lease())
         self._own(self._renew())
@@ -274,7 +279,7 @@ class Relay:
                 await self._store.finish_rounds(
                     task.incident_id,
                     task.round_no,
-                    outcome="sent" if sent else "failed",
+                    outcome=SENT if sent else FAILED,
                     next_in_s=next_in_s,
                 )
             except StorageError as error:

@@ -16,6 +16,10 @@ from vigibip.alert.life import IncidentState
 from vigibip.post.store.records import RoundTask
 from vigibip.post.store.schema import Alert, Incident, RelayRound, Shop
 
+SENT = "sent"
+FAILED = "failed"
+"""The outcomes of a round that was tried: at least one radio had it on the air, or none."""
+
 _LAST_ROUND = select(func.max(RelayRound.round_no)).where(
     RelayRound.incident == bindparam("incident_id")
 )
@@ -185,12 +189,17 @@ def finish(
     now: datetime,
     next_in_s: float,
 ) -> None:
-    """Record that all rounds up to this one are done; while nobody has answered, add the next."""
-    digest = connection.execute(
-        select(RelayRound.digest).where(
+    """Record that all rounds up to this one are done; while nobody has answered, add the next.
+
+    One that failed always has a next, for its own press, unless it was answered meanwhile or
+    its incident is closed: no radio had it.
+    """
+    digest, caused_by, done_at = connection.execute(
+        select(RelayRound.digest, RelayRound.caused_by, RelayRound.done_at).where(
             RelayRound.incident == incident_id, RelayRound.round_no == up_to_round
         )
-    ).scalar_one()
+    ).one()
+    failed = outcome == FAILED and done_at is None
     undone = (RelayRound.incident == incident_id, RelayRound.done_at.is_(None))
     connection.execute(
         update(RelayRound)
@@ -210,8 +219,16 @@ def finish(
         .where(RelayRound.incident == incident_id, RelayRound.done_at.is_(None))
         .limit(1)
     ).first()
-    if state == IncidentState.OPEN and waiting is None:
-        add_round(connection, incident_id, due_at=now + timedelta(seconds=next_in_s), digest=digest)
+    if waiting is None and (
+        state == IncidentState.OPEN or (failed and state != IncidentState.CLOSED)
+    ):
+        add_round(
+            connection,
+            incident_id,
+            due_at=now + timedelta(seconds=next_in_s),
+            digest=digest,
+            caused_by=caused_by if failed else None,
+        )
 
 
 def drop(connection: Connection, incident_id: str, *, reason: str, now: datetime) -> None:
