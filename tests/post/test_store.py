@@ -125,6 +125,30 @@ async def test_a_press_while_an_officer_is_coming_is_announced_and_told_at_once(
     assert (await store.incidents())[0].state is IncidentState.COMING
 
 
+async def test_a_box_that_repeats_an_answered_alert_is_told_again(store: Store) -> None:
+    """It has lost what it acknowledged, or it would not repeat it."""
+    tabac = await shop(store)
+    taken = await press(store, tabac, 1)
+    assert (await press(store, tabac, 1)).messages == ()
+    await store.answer_incident(taken.incident_id, by="Alpha 1")
+    (told,) = await store.outstanding_messages()
+    assert (await press(store, tabac, 1)).messages == (), "it is still being told"
+    for arrived in (False, True):
+        if arrived:
+            await store.arrive(taken.incident_id, by="Alpha 1")
+        await store.acknowledge_message(told.box_id, told.sequence)
+        again = await press(store, tabac, 1)
+        assert not again.fresh
+        before = told.sequence
+        (told,) = again.messages
+        assert (told.state, told.alerts) == (Told.COMING, (f"{1:016x}",))
+        assert told.sequence > before
+        assert await store.outstanding_messages() == [told]
+    await store.acknowledge_message(told.box_id, told.sequence)
+    await close(store, taken.incident_id)
+    assert (await press(store, tabac, 1)).messages == ()
+
+
 async def test_a_revoked_or_unknown_box_is_refused(store: Store) -> None:
     tabac = await shop(store)
     await store.revoke_box(tabac.box_id)

@@ -27,8 +27,10 @@ _SHOP_OF_BOX = (
     .join_from(Box, Shop, Box.shop == Shop.id)
     .where(Box.id == bindparam("box_id"), Box.revoked_at.is_(None))
 )
-_KNOWN_ALERT = select(Alert.incident).where(
-    Alert.box == bindparam("box_id"), Alert.id == bindparam("alert_id")
+_KNOWN_ALERT = (
+    select(Alert.incident, Alert.told, Incident.state)
+    .join_from(Alert, Incident, Alert.incident == Incident.id)
+    .where(Alert.box == bindparam("box_id"), Alert.id == bindparam("alert_id"))
 )
 _OPEN_INCIDENT = select(
     Incident.id,
@@ -71,6 +73,7 @@ def accept_alert(
 ) -> Accepted:
     """Commit one alert: a known one changes nothing, any other opens or joins its shop's incident.
 
+    A box that repeats an alert whose "coming" it has acknowledged may have lost that: told again.
     Its announcement is leased to the worker in the same transaction. Raises UnknownBoxError.
     """
     shop = connection.execute(_SHOP_OF_BOX, {"box_id": box_id}).first()
@@ -78,7 +81,11 @@ def accept_alert(
         raise UnknownBoxError(f"no box {box_id} is served here")
     known = connection.execute(_KNOWN_ALERT, {"box_id": box_id, "alert_id": alert.alert}).first()
     if known is not None:
-        return Accepted(known[0], False, None)
+        again: tuple[BoxMessageView, ...] = ()
+        coming = known[2] in (IncidentState.COMING, IncidentState.ON_SCENE)
+        if coming and known[1] == Told.COMING:
+            again = _tell_again(connection, box_id, alert.alert, now)
+        return Accepted(known[0], False, None, again)
 
     incident_id, number, presses, state = _open_or_join(connection, shop[0], now, rules)
     pressed_at = None if alert.age_s is None else _before(now, alert.age_s)
@@ -133,6 +140,15 @@ def accept_alert(
         presses=presses,
     )
     return Accepted(incident_id, True, task, told)
+
+
+def _tell_again(
+    connection: Connection, box_id: str, alert_id: str, now: datetime
+) -> tuple[BoxMessageView, ...]:
+    for message in messages.outstanding(connection, box_id):
+        if message.state is Told.COMING and alert_id in message.alerts:
+            return ()  # it is being told
+    return tuple(messages.tell(connection, Told.COMING, [(box_id, alert_id)], now))
 
 
 class RehearsalEndError(VigibipError):

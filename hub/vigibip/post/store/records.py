@@ -100,7 +100,7 @@ class Accepted:
     """An alert is committed. `fresh` False: it was already, and nothing is to be done.
 
     `round` None for a fresh one: it waits for the digest. `messages`: what its box must be told
-    at once, because somebody is coming already.
+    at once, because somebody is coming already; also of a known one that it repeats.
     """
 
     incident_id: str
