@@ -10,6 +10,7 @@ import pytest
 
 from tests.post.harness import Site, until
 from vigibip.base.clock import DrivenClock
+from vigibip.base.errors import StorageError
 from vigibip.post import answers
 from vigibip.post.authority import Authority
 from vigibip.post.cards import new_card
@@ -85,3 +86,27 @@ async def test_faults_that_cannot_be_written_do_not_cost_the_next(
     faults.raise_fault(FaultKind.NO_RADIO)
     await faults.stop()
     assert [fault.kind for fault in await store.faults()] == ["no-radio"]
+
+
+async def test_a_post_that_restarts_on_a_full_disk_relays_and_heals(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await site.add_box()
+    await site.stop_post()
+
+    async def refuse(_store: Store, _run: Any) -> None:
+        raise StorageError("the disk is full")
+
+    with monkeypatch.context() as full:
+        full.setattr(Store, "write", refuse)
+        await site.start_post()
+        assert site.post is not None
+        assert ("store-failed", "") in site.post.faults
+        box.press(ONE)
+        await until(lambda: site.radio.said)
+        assert site.radio.said[0].announcement.number >= 900
+        assert box.receipts == []
+    await site.advance(6)
+    await until(lambda: box.accepted == [ONE])
+    await site.settle()
+    assert ("store-failed", "") not in site.post.faults

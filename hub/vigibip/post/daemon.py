@@ -146,8 +146,8 @@ class PostDaemon:
         try:
             await asyncio.to_thread(self.store.start)
             self._running = True
-            await self.store.warm_up(self._rules)
             await self._faults.start()
+            await self._warm_up()
             await self._boxes.load()
             for radio in self._radios:
                 await radio.start()
@@ -200,6 +200,13 @@ class PostDaemon:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
+
+    async def _warm_up(self) -> None:
+        try:
+            await self.store.warm_up(self._rules)
+        except StorageError as error:
+            # A full disk takes no alert, but the radios do.
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
 
     async def _start_enrolment(self, authority: Authority) -> None:
         settings = self._settings
