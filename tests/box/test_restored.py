@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +11,13 @@ import pytest
 
 from tests.box.driven import DrivenBox
 from tests.box.peers import Bip
+from vigibip.alert.ids import AlertId
+from vigibip.alert.life import AlertState
 from vigibip.box.config import BoxSettings
+from vigibip.box.faults import FaultCode
+from vigibip.wire import frame
+
+OLD_STORE = Path(__file__).parent / "old_stores" / "0001.sql"
 
 
 async def come_back(box: DrivenBox, *, off_s: float, clock_s: float) -> list[int | None]:
@@ -61,4 +69,50 @@ async def test_with_a_clock_that_has_a_battery_the_age_is_known(
     await box.start()
     await box.press(bip)
     assert await come_back(box, off_s=10_800, clock_s=10_800) == [10_800]
+    await box.daemon.stop()
+
+
+async def test_after_an_update_a_box_whose_disk_refuses_still_starts(settings: BoxSettings) -> None:
+    with closing(sqlite3.connect(settings.store_path)) as connection:
+        connection.executescript(OLD_STORE.read_text(encoding="utf-8"))
+    # SQLite needs this file for its log; a full disk cannot give it.
+    in_the_way = settings.store_path.with_name("box.sqlite-shm")
+    in_the_way.mkdir()
+    box = DrivenBox(settings)
+    box.carrier.up = True
+    await box.start()
+    assert [alert.alert for alert in box.carrier.sent] == ["1a2b3c4d00000002"]
+    in_the_way.rmdir()
+    await box.daemon.stop()
+
+
+@pytest.mark.parametrize("state", [AlertState.HEARD, AlertState.NOT_REACHED, AlertState.PARKED])
+async def test_what_only_a_copy_holds_is_told_once_it_was_written_again(
+    settings: BoxSettings, bip: Bip, state: AlertState
+) -> None:
+    box = DrivenBox(settings)
+    box.carrier.up = True
+    await box.start()
+    alert = await box.press(bip)
+    if state is AlertState.NOT_REACHED:
+        await box.clock.advance(31)
+    elif state is AlertState.PARKED:
+        box.carrier.receipt(alert, "refused", "unknown device")
+    await box.settle()
+    assert box.sql("SELECT state FROM alerts") == [(state.value,)]
+    await box.daemon.stop()
+    in_the_way = settings.store_path.with_name("box.sqlite-shm")
+    in_the_way.mkdir()
+    box.daemon = box._build()
+    await box.start()
+    restored = box.daemon._book.get(AlertId.parse(alert))
+    assert restored is not None
+    assert restored.told == frame.STATE_NONE
+    await box.clock.advance(2)
+    assert FaultCode.STORAGE in box.codes()
+    in_the_way.rmdir()
+    await box.clock.advance(40)
+    assert FaultCode.STORAGE not in box.codes()
+    assert await box.state(bip, 1) == frame.STATE_NOT_REACHED
+    assert box.sql("SELECT count(*) FROM alerts") == [(1,)]
     await box.daemon.stop()

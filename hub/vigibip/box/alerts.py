@@ -215,7 +215,15 @@ class AlertBook:
         for record in contents.alerts:
             alert = BoxAlert.from_record(record, now_s, now_utc, counts_on=counts_on)
             self._alerts[record.alert_id] = alert
+            if contents.from_copy and alert.state in _OF_THE_BOX_ALONE:
+                # A write whose fsync failed can be read and be gone after the next power cut.
+                if alert.state is not AlertState.PARKED:
+                    alert.state = AlertState.OPENED
+                alert.written = 0
+                self._unsaved[record.alert_id] = alert
             self._next_number = max(self._next_number, record.number + 1)
+        if self._unsaved:
+            self._retry_later()
 
     def __iter__(self) -> Iterator[BoxAlert]:
         return iter(self._alerts.values())
@@ -332,6 +340,9 @@ class AlertBook:
         self._faults.begin(FaultCode.STORAGE, f"alerts cannot be kept: {error}")
         for alert in alerts:
             self._unsaved[alert.alert_id] = alert
+        self._retry_later()
+
+    def _retry_later(self) -> None:
         if not self._retry_set:
             self._retry_set = True
             self._timers.call_in(self._retry_pause_s, self._retry)

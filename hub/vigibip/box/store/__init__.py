@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -151,8 +152,9 @@ class Store:
                     source = self._path.with_name(self._path.name + suffix)
                     if source.exists():
                         shutil.copyfile(source, copy.with_name(copy.name + suffix))
-                with closing(sqlite3.connect(copy)) as connection:
-                    return records.read_contents(connection)
+                # An update may have brought a new schema: the copy is migrated like the store.
+                with closing(BoxDatabase(copy).open()) as connection:
+                    return replace(records.read_contents(connection), from_copy=True)
             except (OSError, sqlite3.Error) as error:
                 raise StorageError(f"{self._path}: cannot be read: {error}") from error
 

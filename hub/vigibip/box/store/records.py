@@ -84,6 +84,8 @@ class Contents:
     """By device and counter."""
     last_utc: datetime | None
     """The latest time that was ever written; the clock cannot truly be before it."""
+    from_copy: bool = False
+    """True when the store itself could not be opened: what was read may not be on the disk."""
 
 
 def to_ms(utc: datetime) -> int:
