@@ -92,11 +92,7 @@ class Relay:
     async def start(self) -> None:
         """Take up again what this worker held when it last ended, and serve."""
         try:
-            try:
             await self._store.release_leases(self._settings.worker)
-        except StorageError as error:
-            # They run out by themselves.
-            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
         except StorageError as error:
             # They run out by themselves.
             self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
