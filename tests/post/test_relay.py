@@ -488,6 +488,26 @@ async def test_a_radio_that_fails_is_a_fault_and_tried_again_soon(
     assert (FaultKind.RADIO_FAILED, "paper") not in worker.faults.present
 
 
+async def test_what_no_radio_had_yet_is_no_reminder(
+    workers: Workers, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await workers.start()
+    worker.radio.result = RelayResult.FAILED
+    await worker.press(await workers.shop("Tabac"))
+    await clock.advance(11)
+    worker.radio.result = RelayResult.SENT
+    await clock.advance(5)
+    worker.radio.result = RelayResult.FAILED
+    await worker.press(await workers.shop("Presse"))
+    async with failing(workers.store, monkeypatch):
+        await clock.advance(12)
+        worker.radio.result = RelayResult.SENT
+        await clock.advance(20)
+    firsts = {one.announcement.number: one.announcement for one in reversed(worker.radio.said)}
+    assert sorted(firsts) == [1, 2]
+    assert all(one.round_no == 1 and "Rappel" not in one.text for one in firsts.values())
+
+
 @pytest.mark.parametrize("arrived", [False, True])
 async def test_a_press_while_coming_is_tried_until_a_radio_had_it(
     workers: Workers, clock: DrivenClock, arrived: bool

@@ -284,17 +284,17 @@ class Relay:
                 )
             except StorageError as error:
                 self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
-                await self._again(task, next_in_s)
+                await self._again(task, sent, next_in_s)
             else:
                 self._faults.clear_fault(FaultKind.STORE_FAILED)
             self.wake()
         else:
-            await self._again(task, next_in_s)
+            await self._again(task, sent, next_in_s)
 
-    async def _again(self, task: RoundTask, delay_s: float) -> None:
+    async def _again(self, task: RoundTask, sent: bool, delay_s: float) -> None:
         await self._clock.sleep(delay_s)
         if task.stored or task.incident_id in self._unstored:
-            self.push(replace(task, first=False, joined=False))
+            self.push(replace(task, first=False, joined=False) if sent else task)
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -90,7 +90,10 @@ def lease_due(
             .where(RelayRound.incident == incident_id, RelayRound.round_no.in_(due))
             .values(leased_by=worker, lease_until=now + timedelta(seconds=lease_s))
         )
-        task = _task_of(connection, incident_id, max(due), first=min(due) == 1)
+        # With another round elsewhere, it may be on the air at this moment.
+        never_tried = min(due) == 1
+        first = never_tried or (len(due) == len(undone) and not _was_sent(connection, incident_id))
+        task = _task_of(connection, incident_id, max(due), first=first)
         tasks.append((first, task))
     tasks.sort(key=lambda due_task: due_task[0])
     return [task for _, task in tasks], next_at
@@ -112,6 +115,13 @@ def _free_at(
     ):
         return due_at
     return max(due_at, lease_until)
+
+
+def _was_sent(connection: Connection, incident_id: str) -> bool:
+    sent = select(RelayRound.round_no).where(
+        RelayRound.incident == incident_id, RelayRound.outcome == SENT
+    )
+    return connection.execute(sent.limit(1)).first() is not None
 
 
 def _task_of(connection: Connection, incident_id: str, round_no: int, *, first: bool) -> RoundTask:
