@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -106,6 +109,26 @@ async def test_the_file_and_its_companions_open_to_their_owner_alone(path: Path)
     for file in path.parent.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
     await store.close()
+
+
+async def test_opening_the_store_again_leaves_the_locks_of_this_process_alone(path: Path) -> None:
+    store = Store(path)
+    await store.start()
+    await store.write_alerts([alert()], [], NOW)
+    with one_transaction(path):
+        pass
+    # Without its lock this log would be taken for one that nobody uses, and deleted.
+    beside = (
+        f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('SELECT 1 FROM alerts')"
+    )
+    await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", f"{beside}; c.close()"], check=True, timeout=30
+    )
+    assert path.with_name("box.sqlite-wal").exists()
+    await store.write_alerts([alert(2)], [], NOW)
+    await store.close()
+    with one_transaction(path) as connection:
+        assert [row.number for row in records.read_alerts(connection)] == [1, 2]
 
 
 async def test_every_commit_is_synchronised(path: Path) -> None:

@@ -10,6 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 
@@ -48,8 +49,7 @@ class BoxDatabase:
     def open(self) -> sqlite3.Connection:
         """Open, and migrate when needed. Raises StorageError."""
         try:
-            # SQLite gives -wal and -shm the mode of the file itself, which holds keys.
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            _create(self._path)
             connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise StorageError(f"{self._path}: {error}") from error
@@ -101,6 +101,16 @@ class BoxDatabase:
         for number, name, script in known:
             if number > done:
                 _apply(connection, number, name, script)
+
+
+def _create(path: Path) -> None:
+    """Make the file for its owner alone; SQLite gives -wal and -shm its mode, and it holds keys.
+
+    A file that is there is not touched: POSIX drops every lock that this process holds on a file
+    when any descriptor of it is closed, and SQLite's connections would go on without theirs.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def applied_migration(connection: sqlite3.Connection) -> int:
