@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tests.box.driven import DrivenBox
 from tests.box.peers import Bip
-from vigibip.box.faults import FaultCode
+from vigibip.base.clock import DrivenClock
+from vigibip.box.faults import FaultCode, Faults
 
 
 async def test_a_dead_post_behind_a_live_broker_is_a_fault_until_its_next_receipt(
@@ -36,3 +37,38 @@ async def test_the_posts_silence_counts_from_the_connection_and_from_what_it_las
     assert FaultCode.POST_SILENT not in box.codes()
     await box.clock.advance(65)
     assert FaultCode.POST_SILENT in box.codes()
+
+
+async def test_a_parked_alert_is_a_fault_for_as_long_as_it_is_parked(
+    box: DrivenBox, bip: Bip
+) -> None:
+    taken, answered = await box.press(bip), await box.press(bip)
+    box.carrier.receipt(taken, "refused", "no")
+    box.carrier.receipt(answered, "refused", "no")
+    await box.clock.advance(25 * 3600)
+    assert box.codes() == {FaultCode.REFUSED}
+    await box.restart()
+    await box.clock.advance(25 * 3600)
+    assert box.codes() == {FaultCode.REFUSED}
+    box.carrier.receipt(taken)
+    assert box.codes() == {FaultCode.REFUSED}
+    box.carrier.answer(1, answered, state="unanswered")
+    assert not box.codes()
+    await box.restart()
+    assert not box.codes()
+
+
+def test_many_parked_alerts_hide_neither_the_disk_nor_another_bips_fault() -> None:
+    faults = Faults(DrivenClock())
+    for number in range(60):
+        faults.begin(FaultCode.REFUSED, "no", f"{number:016x}")
+    faults.tell(FaultCode.COUNTER_REUSED, "counter 7", "1a2b3c4d")
+    for number in range(60):
+        faults.tell(FaultCode.LATE_PRESS, "press 7", f"{number:08x}")
+    faults.begin(FaultCode.STORAGE, "no", "counters")
+    faults.begin(FaultCode.STORAGE, "no", "devices")
+    told = [str(fault) for fault in faults.standing()]
+    assert {"counter-reused:1a2b3c4d", "storage:counters", "storage:devices"} <= set(told)
+    # With those about the box itself, all of them fit into a status.
+    alone = set(FaultCode) - {FaultCode.REFUSED, FaultCode.LATE_PRESS, FaultCode.COUNTER_REUSED}
+    assert len(told) + len(alone) <= 32

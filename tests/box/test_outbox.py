@@ -402,18 +402,6 @@ async def test_a_flood_of_refusals_hides_no_fault_of_the_box_itself(
     box.mend_disk()
 
 
-async def test_what_was_refused_today_is_told_again_after_a_restart(
-    box: DrivenBox, bip: Bip
-) -> None:
-    box.carrier.receipt(await box.press(bip), "refused", "no")
-    await box.restart()
-    assert FaultCode.REFUSED in box.codes()
-    await box.clock.advance(25 * 3600)
-    assert FaultCode.REFUSED not in box.codes()
-    await box.restart()
-    assert FaultCode.REFUSED not in box.codes()
-
-
 async def test_an_absurd_age_never_stops_an_alert(box: DrivenBox, bip: Bip) -> None:
     await box.hear(bip, bip.press(age_s=frame.AGE_UNKNOWN - 1))
     box.carrier.take()

@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 # Faults about devices and alerts; those about the box itself always find room beside them in the
 # 32 that a status can tell.
 SUBJECTS_MAX = 20
+# Of one code: parked alerts stand until somebody mends them, and must not hide other faults.
+_OF_ONE_CODE_MAX = 12
 # How long something that happened once, and does not end by itself, goes on being told.
 EVENT_LASTS_S = 24 * 3600.0
 
@@ -89,12 +91,16 @@ class Faults:
         """Return the codes of the faults that stand."""
         return {fault.code for fault in self.standing()}
 
-    def _subjects(self) -> int:
-        return sum(1 for fault in self.standing() if fault.subject)
+    def _has_room(self, code: FaultCode) -> bool:
+        # What the disk refuses has a few fixed subjects, and people must know all of them.
+        if code is FaultCode.STORAGE:
+            return True
+        about = [fault.code for fault in self.standing() if fault.subject]
+        return len(about) < SUBJECTS_MAX and about.count(code) < _OF_ONE_CODE_MAX
 
     def _put(self, code: FaultCode, subject: str, detail: str, until_s: float | None) -> None:
         standing = self._faults.get((code, subject))
-        if standing is None and subject and self._subjects() >= SUBJECTS_MAX:
+        if standing is None and subject and not self._has_room(code):
             _log.error("fault not kept, too many stand: %s %s: %s", code, subject, detail)
             return
         since_utc = self._clock.utc() if standing is None else standing.since_utc

@@ -21,7 +21,7 @@ from vigibip.base.trace import Trace
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.carrier import Carrier
 from vigibip.box.config import PlanSettings, QueueSettings
-from vigibip.box.faults import EVENT_LASTS_S, FaultCode, Faults
+from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.timers import Timers
 
 _log = logging.getLogger(__name__)
@@ -88,8 +88,8 @@ class Outbox:
             if alert.waiting:
                 entry = self._entries[alert.alert_id] = _Entry(alert)
                 self._push_back(entry)
-            elif alert.state is AlertState.PARKED and self._is_of_today(alert):
-                self._tell_refused(alert)
+            elif alert.state is AlertState.PARKED:
+                self._begin_refused(alert)
             self._watch(alert)
 
     def offer(self, alert: BoxAlert) -> None:
@@ -151,7 +151,7 @@ class Outbox:
                 alert.delivered_s = self._clock.monotonic_s()
             self._watch(alert)
         else:
-            self._tell_refused(alert)
+            self._begin_refused(alert)
         self._book.save([alert])
         self._leave(alert.alert_id)
 
@@ -181,9 +181,11 @@ class Outbox:
         if len(self._early_answers) > _EARLY_ANSWERS_MAX:
             del self._early_answers[next(iter(self._early_answers))]
 
-    def _tell_refused(self, alert: BoxAlert) -> None:
+    def _begin_refused(self, alert: BoxAlert) -> None:
+        if alert.state is not AlertState.PARKED:
+            return
         reason = alert.receipt_reason or "no reason was given"
-        self._faults.tell(FaultCode.REFUSED, reason, str(alert.alert_id))
+        self._faults.begin(FaultCode.REFUSED, reason, str(alert.alert_id))
 
     def _take_answer(self, alert: BoxAlert, answer: Answer) -> None:
         if alert.answer_sequence is not None and alert.answer_sequence >= answer.sequence:
@@ -198,14 +200,9 @@ class Outbox:
             # the receipt alone says that it is on the post's disk.
             self._book.apply(alert, AlertEvent.RECEIPT)
             self._book.apply(alert, AlertEvent.ANSWER_OVERDUE)
+        self._faults.clear(FaultCode.REFUSED, str(alert.alert_id))
 
     # Sending
-
-    def _is_of_today(self, alert: BoxAlert) -> bool:
-        refused_utc = alert.receipt_utc
-        return refused_utc is not None and (
-            (self._clock.utc() - refused_utc).total_seconds() < EVENT_LASTS_S
-        )
 
     def _is_fresh(self, alert: BoxAlert) -> bool:
         now_s = self._clock.monotonic_s()
