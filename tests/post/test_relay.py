@@ -488,6 +488,43 @@ async def test_a_radio_that_fails_is_a_fault_and_tried_again_soon(
     assert (FaultKind.RADIO_FAILED, "paper") not in worker.faults.present
 
 
+async def test_a_reminder_that_waits_for_the_air_gives_way_to_a_first_announcement(
+    workers: Workers, clock: DrivenClock
+) -> None:
+    worker = await workers.start()
+    await worker.press(await workers.shop("Tabac"))
+    await clock.advance(37)
+    worker.radio.hangs = True  # as a radio does on which an officer keys
+    await clock.advance(2)
+    worker.radio.hangs = False
+    await worker.press(await workers.shop("Presse"))
+    await clock.advance(30)
+    assert worker.said()[1:3] == [(39.0, 2), (52.0, 1)]
+    assert worker.radio.said[2].announcement.round_no == 2
+    assert (FaultKind.RADIO_FAILED, "paper") not in worker.faults.present
+
+
+@pytest.mark.parametrize("here", [False, True])
+async def test_a_reminder_that_waits_for_the_air_is_not_said_once_answered(
+    workers: Workers, clock: DrivenClock, here: bool
+) -> None:
+    worker = await workers.start()
+    taken = await worker.press(await workers.shop("Tabac"))
+    await clock.advance(37)
+    worker.radio.hangs = True
+    await clock.advance(2)
+    await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    if here:
+        worker.relay.settle(taken.incident_id)
+    else:
+        await worker.relay.refresh()
+    await clock.advance(1)
+    worker.radio.hangs = False
+    await clock.advance(300)
+    assert len(worker.radio.said) == 1
+    assert worker.relay.held == 0
+
+
 async def test_what_no_radio_had_yet_is_no_reminder(
     workers: Workers, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,18 @@ class _Held:
     since_s: float
 
 
+class _Airing:
+    """What the radios have been given. Until one has its PTT, it can be taken back.
+
+    A radio may let a repetition wait while an officer keys.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.first = any(task.first for task in plan.covers)
+        self.keyed = False
+        self.taken_back = asyncio.Event()
+
+
 class Relay:
     """One worker: one announcement at a time, on all radios at once."""
 
@@ -65,7 +77,8 @@ class Relay:
         self._faults = faults
         self._trace = trace
         self._waiting: dict[str, _Held] = {}
-        self._on_air: dict[str, RoundTask] = {}
+        self._on_air: dict[str, _Held] = {}
+        self._airing: _Airing | None = None
         self._unstored: set[str] = set()
         self._said_s: dict[str, float] = {}
         self._last_end_s = float("-inf")
@@ -116,6 +129,8 @@ class Relay:
             task, since_s = _merged(held.task, task), held.since_s
         elif _covers(self._on_air.get(task.incident_id), task):
             return
+        elif task.first and self._airing is not None and not self._airing.first:
+            self._airing.taken_back.set()
         if not task.stored:
             self._unstored.add(task.incident_id)
         self._waiting[task.incident_id] = _Held(task, self._order, since_s)
@@ -129,6 +144,7 @@ class Relay:
     def settle(self, incident_id: str) -> None:
         """Somebody answered, or it is closed: what waits is not announced any more."""
         self._waiting.pop(incident_id, None)
+        self._take_off_air(incident_id)
         self._unstored.discard(incident_id)
         self._program_alarm.ring()
 
@@ -144,9 +160,19 @@ class Relay:
             known = held.task.stored and held.order <= read_from
             if known and undone.get(incident_id, 0) < held.task.round_no:
                 del self._waiting[incident_id]
+        for incident_id, held in list(self._on_air.items()):
+            known = held.task.stored and held.order <= read_from
+            if known and undone.get(incident_id, 0) < held.task.round_no:
+                self._take_off_air(incident_id)
         live = undone.keys() | self._waiting.keys() | self._on_air.keys()
         self._said_s = {key: at_s for key, at_s in self._said_s.items() if key in live}
         self.wake()
+
+    def _take_off_air(self, incident_id: str) -> None:
+        """Not to be announced any more: if it has not begun yet, it does not."""
+        if self._airing is not None and not self._airing.keyed and incident_id in self._on_air:
+            del self._on_air[incident_id]
+            self._airing.taken_back.set()
 
     # Leases
 
@@ -206,15 +232,20 @@ class Relay:
 
     async def _put_on_air(self, plan: Plan, announcement: Announcement) -> None:
         for task in plan.covers:
-            del self._waiting[task.incident_id]
-            self._on_air[task.incident_id] = task
+            self._on_air[task.incident_id] = self._waiting.pop(task.incident_id)
         self._speaking = True
+        self._airing = airing = _Airing(plan)
         try:
-            sent = await self._announce(announcement, plan.alert_id)
+            sent = await self._announce(announcement, plan.alert_id, airing)
         finally:
             self._speaking = False
-            for task in plan.covers:
-                self._on_air.pop(task.incident_id, None)
+            self._airing = None
+            given = [self._on_air.pop(task.incident_id, None) for task in plan.covers]
+        if sent is None:
+            for held in given:
+                if held is not None:
+                    self._wait_again(held)
+            return
         now_s = self._clock.monotonic_s()
         self._last_end_s = now_s
         if plan.summary:
@@ -223,27 +254,50 @@ class Relay:
             self._said_s[task.incident_id] = now_s
             self._own(self._finish(task, sent))
 
-    async def _announce(self, announcement: Announcement, alert_id: str) -> bool:
-        """Put one announcement on every radio; True when at least one had it on the air."""
+    def _wait_again(self, held: _Held) -> None:
+        later = self._waiting.get(held.task.incident_id)
+        if later is not None:
+            held = replace(held, task=_merged(held.task, later.task), order=later.order)
+        self._waiting[held.task.incident_id] = held
+
+    async def _announce(
+        self, announcement: Announcement, alert_id: str, airing: _Airing
+    ) -> bool | None:
+        """Put one announcement on every radio; True when at least one had it on the air.
+
+        None: it was taken back before any radio had its PTT.
+        """
         stamped: set[str] = set()
 
         def on_stage(stage: str) -> None:
+            airing.keyed = True
             if stage not in stamped:
                 stamped.add(stage)
                 self._trace.stamp(f"radio.{stage}", alert_id)
 
         outcomes = await asyncio.gather(
-            *(self._announce_on(radio, announcement, on_stage) for radio in self._radios)
+            *(self._announce_on(radio, announcement, on_stage, airing) for radio in self._radios)
         )
-        return any(outcome.result is not RelayResult.FAILED for outcome in outcomes)
+        ended = [outcome for outcome in outcomes if outcome is not None]
+        if outcomes and not ended:
+            return None
+        return any(outcome.result is not RelayResult.FAILED for outcome in ended)
 
     async def _announce_on(
-        self, radio: Radio, announcement: Announcement, on_stage: Callable[[str], None]
-    ) -> RelayOutcome:
+        self,
+        radio: Radio,
+        announcement: Announcement,
+        on_stage: Callable[[str], None],
+        airing: _Airing,
+    ) -> RelayOutcome | None:
         loop = asyncio.get_running_loop()
         speaking = loop.create_task(radio.announce(announcement, on_stage))
         limit = loop.create_task(self._clock.sleep(self._settings.transmission_limit_s))
+        back = loop.create_task(airing.taken_back.wait())
         try:
+            await asyncio.wait({speaking, limit, back}, return_when=asyncio.FIRST_COMPLETED)
+            if back.done() and not (airing.keyed or speaking.done()):
+                return None
             await asyncio.wait({speaking, limit}, return_when=asyncio.FIRST_COMPLETED)
             if speaking.done():
                 outcome = speaking.result()
@@ -253,9 +307,9 @@ class Relay:
             _log.error("radio %s", radio.name, exc_info=error)
             outcome = RelayOutcome(result=RelayResult.FAILED, reason=type(error).__name__)
         finally:
-            for task in (speaking, limit):
+            for task in (speaking, limit, back):
                 task.cancel()
-            await asyncio.gather(speaking, limit, return_exceptions=True)
+            await asyncio.gather(speaking, limit, back, return_exceptions=True)
         self._judge(radio.name, outcome)
         return outcome
 
@@ -302,8 +356,8 @@ class Relay:
         task.add_done_callback(self._tasks.discard)
 
 
-def _covers(on_air: RoundTask | None, task: RoundTask) -> bool:
-    return on_air is not None and on_air.round_no >= task.round_no
+def _covers(on_air: _Held | None, task: RoundTask) -> bool:
+    return on_air is not None and on_air.task.round_no >= task.round_no
 
 
 def _merged(before: RoundTask, after: RoundTask) -> RoundTask:
