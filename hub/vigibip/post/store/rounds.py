@@ -80,9 +80,9 @@ def lease_due(
         free_at = _free_at(due_at, row[3], row[4], now, lease_s)
         by_incident.setdefault(row[0], []).append((row[1], free_at))
     for incident_id, undone in by_incident.items():
-        first = min(free_at for _, free_at in undone)
-        if first > now:
-            next_at = first if next_at is None else min(next_at, first)
+        earliest = min(free_at for _, free_at in undone)
+        if earliest > now:
+            next_at = earliest if next_at is None else min(next_at, earliest)
             continue
         due = [round_no for round_no, free_at in undone if free_at <= now]
         connection.execute(
