@@ -240,24 +240,6 @@ async def test_an_answer_is_acknowledged_once_it_is_on_the_disk_and_each_time(
     assert box.carrier.acknowledged == [1, 1]
 
 
-async def test_an_answer_that_the_disk_refuses_is_not_acknowledged(
-    box: DrivenBox, bip: Bip
-) -> None:
-    alert = await box.press(bip)
-    box.break_disk()
-    box.sql("CREATE TRIGGER r2 BEFORE UPDATE ON alerts BEGIN SELECT RAISE(ABORT, 'no'); END")
-    box.carrier.answer(1, alert)
-    await box.settle()
-    assert box.carrier.acknowledged == []
-    assert await box.state(bip, 1) == COMING
-    box.mend_disk()
-    box.sql("DROP TRIGGER r2")
-    await box.clock.advance(60)
-    box.carrier.answer(1, alert)
-    await box.settle()
-    assert box.carrier.acknowledged == [1]
-
-
 async def test_unanswered_is_told_by_the_post_too_and_never_after_coming(
     box: DrivenBox, bip: Bip
 ) -> None:
@@ -321,61 +303,6 @@ async def test_unanswered_proves_that_the_post_has_it_and_is_no_receipt(
     assert box.carrier.take() == []
 
 
-async def test_without_a_disk_an_alert_goes_and_only_heard_is_withheld(
-    box: DrivenBox, bip: Bip
-) -> None:
-    box.break_disk()
-    alert = await box.press(bip)
-    assert box.carrier.take() == [alert]
-    assert box.link.states(bip) == []
-    assert await box.state(bip, 1) == frame.STATE_NONE
-    assert FaultCode.STORAGE in box.codes()
-    await box.clock.advance(10)
-    assert box.link.states(bip)[-1] == frame.STATE_NONE
-    box.mend_disk()
-    await box.clock.advance(10)
-    assert box.link.states(bip)[-1] == HEARD
-    assert FaultCode.STORAGE not in box.codes()
-    assert box.sql("SELECT press FROM alerts") == [(1,)]
-
-
-async def test_heard_after_the_plans_time_is_not_reached_at_once(box: DrivenBox, bip: Bip) -> None:
-    box.break_disk()
-    await box.press(bip)
-    await box.clock.advance(45)
-    box.mend_disk()
-    await box.clock.advance(60)
-    assert await box.state(bip, 1) == NOT_REACHED
-
-
-async def test_without_a_disk_the_posts_receipt_still_says_delivered(
-    box: DrivenBox, bip: Bip
-) -> None:
-    box.break_disk()
-    alert = await box.press(bip)
-    box.carrier.receipt(alert)
-    assert await box.state(bip, 1) == DELIVERED
-    box.mend_disk()
-    await box.clock.advance(60)
-    assert box.sql("SELECT state FROM alerts") == [("delivered",)]
-
-
-async def test_without_a_disk_a_refused_alert_is_not_told_as_heard_and_not_reached(
-    box: DrivenBox, bip: Bip
-) -> None:
-    box.break_disk()
-    alert = await box.press(bip)
-    box.carrier.receipt(alert, "refused", "unknown device")
-    await box.settle()
-    assert await box.state(bip, 1) == frame.STATE_NONE
-    await box.hear(bip, bip.press(press=1))
-    assert set(box.link.states(bip)) == {frame.STATE_NONE}
-    box.mend_disk()
-    await box.clock.advance(60)
-    assert await box.state(bip, 1) == NOT_REACHED
-    assert box.sql("SELECT state FROM alerts") == [("parked",)]
-
-
 async def test_the_post_is_told_how_the_box_is(box: DrivenBox, bip: Bip) -> None:
     await box.clock.advance(60)
     assert [status.uptime_s for status in box.carrier.statuses] == [1, 60]
@@ -412,24 +339,3 @@ async def test_an_absurd_age_never_stops_an_alert(box: DrivenBox, bip: Bip) -> N
 async def test_two_boxes_never_share_a_store(box: DrivenBox, settings: BoxSettings) -> None:
     with pytest.raises(StorageError, match="already"):
         await DrivenBox(settings).start()
-
-
-async def test_a_box_that_starts_on_a_broken_disk_still_carries_alerts(
-    settings: BoxSettings, bip: Bip
-) -> None:
-    in_the_way = settings.store_path.with_name("box.sqlite-shm")
-    in_the_way.mkdir()
-    box = DrivenBox(settings)
-    box.carrier.up = True
-    await box.start()
-    alert = await box.press(bip)
-    assert box.carrier.take() == [alert]
-    assert box.link.sent == []
-    assert FaultCode.STORAGE in box.codes()
-    in_the_way.rmdir()
-    await box.clock.advance(10)
-    # The bip goes on sending until it hears; the first reply had no counter to be sealed with.
-    await box.hear(bip, bip.press(press=1, age_s=10))
-    assert box.link.states(bip)[-1] == HEARD
-    assert FaultCode.STORAGE not in box.codes()
-    await box.daemon.stop()

@@ -20,7 +20,7 @@ class ClockTrust:
     That is the latest time that was ever written, and the beginning of our certificates.
     """
 
-    def __init__(self, clock: Clock, *, has_rtc: bool) -> None:
+    def __init__(self, clock: Clock, *, has_rtc: bool = False) -> None:
         self._clock = clock
         self._has_rtc = has_rtc
         self._floor_utc = BUILT_UTC
