@@ -92,10 +92,8 @@ def lease_due(
         )
         # With another round elsewhere, it may be on the air at this moment.
         never_tried = min(due) == 1
-        unheard = never_tried or (
-            len(due) == len(undone) and not _was_sent(connection, incident_id)
-        )
-        task = _task_of(connection, incident_id, max(due), first=unheard)
+        first = never_tried or (len(due) == len(undone) and not _was_sent(connection, incident_id))
+        task = _task_of(connection, incident_id, max(due), first=first)
         tasks.append((first, task))
     tasks.sort(key=lambda due_task: due_task[0])
     return [task for _, task in tasks], next_at
