@@ -94,7 +94,7 @@ def lease_due(
         never_tried = min(due) == 1
         first = never_tried or (len(due) == len(undone) and not _was_sent(connection, incident_id))
         task = _task_of(connection, incident_id, max(due), first=first)
-        tasks.append((first, task))
+        tasks.append((earliest, task))
     tasks.sort(key=lambda due_task: due_task[0])
     return [task for _, task in tasks], next_at
 
