@@ -11,7 +11,7 @@ import pytest
 from tests.post.harness import Site, until
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import StorageError
-from vigibip.post import answers
+from vigibip.post import answers, relay
 from vigibip.post.authority import Authority
 from vigibip.post.cards import new_card
 from vigibip.post.config import BrokerSettings, EnrolmentSettings, PostSettings
@@ -110,3 +110,19 @@ async def test_a_post_that_restarts_on_a_full_disk_relays_and_heals(
     await until(lambda: box.accepted == [ONE])
     await site.settle()
     assert ("store-failed", "") not in site.post.faults
+
+
+async def test_a_mistake_in_the_relay_ends_the_process(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post = site.post
+    assert post is not None
+    failed = asyncio.create_task(post.failed())
+    box = await site.add_box()
+
+    def mistaken(*_: object, **__: object) -> None:
+        raise LookupError("a mistake")
+
+    monkeypatch.setattr(relay, "choose", mistaken)
+    box.press(ONE)
+    await until(failed.done)

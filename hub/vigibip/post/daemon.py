@@ -56,7 +56,15 @@ class PostDaemon:
         self.store = Store(settings.store_path, clock=clock, checkpoint=True)
         self._faults = Faults(self.store, clock)
         self._boxes = KnownBoxes(self.store)
-        self._relay = Relay(self.store, self._radios, settings.relay, clock, self._faults, trace)
+        self._relay = Relay(
+            self.store,
+            self._radios,
+            settings.relay,
+            clock,
+            self._faults,
+            trace,
+            ended=self._part_ended,
+        )
         self._telling = Telling(self.store, self._publish, self._boxes, clock, trace)
         self._deadlines = Deadlines(self.store, self._relay, self._telling, settings.relay, clock)
         self._unstored = Unstored(

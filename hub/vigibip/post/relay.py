@@ -69,7 +69,10 @@ class Relay:
         clock: Clock,
         faults: Faults,
         trace: Trace,
+        ended: Callable[[asyncio.Task[None]], object] = lambda _: None,
     ) -> None:
+        """`ended` is called with each task that ends by a mistake of ours."""
+        self._ended = ended
         self._store = store
         self._radios = radios
         self._settings = settings
@@ -353,7 +356,12 @@ class Relay:
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._let_go)
+
+    def _let_go(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._ended(task)
 
 
 def _covers(on_air: _Held | None, task: RoundTask) -> bool:

@@ -128,13 +128,19 @@ class _Demo:
 
     async def _close(self) -> None:
         """Close every answered incident, as a dispatcher does when the officers are back."""
+        from vigibip.post.errors import PressedAgainError
         from vigibip.post.store.records import IncidentOutcome
 
         for incident in await self._town.store.incidents(open_only=True):
-            if incident.answered_at is not None:
+            if incident.answered_at is None:
+                continue
+            try:
                 await self._town.store.close_incident(
                     incident.id, by="démonstration", outcome=IncidentOutcome.REAL
                 )
+            except PressedAgainError:
+                self._messages.append("nouvel appui : il reste ouvert")
+            else:
                 self._messages.append(f"intervention {incident.number or 0:02d} terminée")
 
     async def _listen(self) -> None:
