@@ -15,6 +15,7 @@ from importlib import resources
 from pathlib import Path
 
 from vigibip.base.errors import StorageError
+from vigibip.base.wal import enter_wal
 
 
 class NewerSchemaError(StorageError):
@@ -55,7 +56,7 @@ class BoxDatabase:
             raise StorageError(f"{self._path}: {error}") from error
         try:
             connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
-            connection.execute("PRAGMA journal_mode = WAL")
+            enter_wal(connection, _BUSY_TIMEOUT_MS / 1000)
             connection.execute("PRAGMA synchronous = FULL")
             if self._checkpoint:
                 busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from vigibip.base.errors import StorageError
+from vigibip.base.wal import enter_wal
 
 # The console and the commands write to the same file; none of them holds it for long.
 _BUSY_TIMEOUT_S = 5.0
@@ -30,7 +31,7 @@ def open_engine(path: Path, *, read_only: bool = False) -> Engine:
         raw = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
-        raw.execute("PRAGMA journal_mode=WAL")
+        enter_wal(raw, _BUSY_TIMEOUT_S)
         raw.execute("PRAGMA synchronous=FULL")
         raw.execute("PRAGMA foreign_keys=ON")
         if read_only:
