@@ -1,0 +1,1 @@
+"""The modem: AT grammar, serial channel, reset ladder, and the simulated one."""
