@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from vigibip.base.trace import Trace, parse_stamp
+from vigibip.base.errors import ConfigurationError
+from vigibip.base.trace import TRACE_VARIABLE, Trace, open_trace, parse_stamp
 
 
 def test_a_stamp_comes_back_with_this_machines_time() -> None:
@@ -63,3 +64,22 @@ def test_a_listener_that_is_gone_ends_the_measurement_and_nothing_else() -> None
 def test_what_is_no_stamp_is_refused(datagram: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - decoding, splitting and counting all tell
         parse_stamp(datagram)
+
+
+def test_the_environment_names_the_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "trace.sock")
+    monkeypatch.setenv(TRACE_VARIABLE, path)
+    with pytest.raises(ConfigurationError, match=r"trace\.sock"):
+        open_trace()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(path)
+        listener.settimeout(10)
+        open_trace().stamp("box.opened", "x")
+        assert parse_stamp(listener.recv(100))[:2] == ("box.opened", "x")
+
+
+def test_without_a_name_in_the_environment_there_is_no_sink(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(TRACE_VARIABLE, raising=False)
+    open_trace().stamp("box.opened", "x")

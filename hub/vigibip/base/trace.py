@@ -1,13 +1,17 @@
 """Stamps of an alert's way through the processes of one machine, for the demo and the benches.
 
 A stamp is one datagram `stage subject monotonic_ns` on a UNIX socket; CLOCK_MONOTONIC is the same
-for every process of a machine. The sink is handed in; without one a stamp costs an attribute test.
+for every process of a machine. Without a sink a stamp costs an attribute test.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable
+
+from vigibip.base.errors import ConfigurationError
 
 TRACE_VARIABLE = "VIGIBIP_TRACE"
 """Names the environment variable that holds the path of the socket."""
@@ -35,6 +39,24 @@ class Trace:
         except OSError:
             # Whoever listened is gone: a measurement ends, an alert goes on.
             self._sink = None
+
+
+def open_trace() -> Trace:
+    """Return a trace into the socket that TRACE_VARIABLE names, one without a sink when unset.
+
+    Raises ConfigurationError when nobody listens there.
+    """
+    path = os.environ.get(TRACE_VARIABLE)
+    if not path:
+        return Trace()
+    stamps = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    stamps.setblocking(False)
+    try:
+        stamps.connect(path)
+    except OSError as error:
+        stamps.close()
+        raise ConfigurationError(TRACE_VARIABLE, [("", f"{path}: {error.strerror}")]) from error
+    return Trace(stamps.send)
 
 
 def parse_stamp(datagram: bytes) -> tuple[str, str, int]:

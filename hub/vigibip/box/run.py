@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
-import os
 import signal
-import socket
 import sys
 
 from vigibip.base.clock import SystemClock
-from vigibip.base.errors import ConfigurationError
 from vigibip.base.logs import logging_through
-from vigibip.base.trace import TRACE_VARIABLE, Trace
+from vigibip.base.trace import open_trace
 from vigibip.box.config import BoxSettings
 from vigibip.box.daemon import BoxDaemon
 
@@ -26,7 +23,7 @@ def run_box(settings: BoxSettings, *, verbose: bool = False) -> None:
 
 
 async def _run(settings: BoxSettings) -> None:
-    daemon = BoxDaemon(settings, clock=SystemClock(), trace=_trace())
+    daemon = BoxDaemon(settings, clock=SystemClock(), trace=open_trace())
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -39,16 +36,3 @@ async def _run(settings: BoxSettings) -> None:
         await asked_to_stop.wait()
     finally:
         await daemon.stop()
-
-
-def _trace() -> Trace:
-    path = os.environ.get(TRACE_VARIABLE)
-    if not path:
-        return Trace()
-    stamps = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    stamps.setblocking(False)
-    try:
-        stamps.connect(path)
-    except OSError as error:
-        raise ConfigurationError(TRACE_VARIABLE, [("", f"{path}: {error.strerror}")]) from error
-    return Trace(stamps.send)

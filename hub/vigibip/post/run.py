@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
 import sys
 
 from vigibip.base.clock import SystemClock
-from vigibip.base.errors import ConfigurationError, VigibipError
+from vigibip.base.errors import VigibipError
 from vigibip.base.logs import logging_through
-from vigibip.base.trace import TRACE_VARIABLE, Trace
+from vigibip.base.trace import open_trace
 from vigibip.post.config import PostSettings
 from vigibip.post.daemon import PostDaemon
 
@@ -34,7 +32,7 @@ async def _run(settings: PostSettings) -> None:
     # Before the start: who asks for an end meanwhile gets one, in order.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked_to_stop.set)
-    daemon = PostDaemon(settings, clock=SystemClock(), trace=_trace())
+    daemon = PostDaemon(settings, clock=SystemClock(), trace=open_trace())
     await daemon.start()
     ends = [loop.create_task(asked_to_stop.wait()), loop.create_task(daemon.failed())]
     try:
@@ -45,16 +43,3 @@ async def _run(settings: PostSettings) -> None:
         await daemon.stop()
     if not asked_to_stop.is_set():
         raise PartEndedError("a part of the post has ended by a mistake of ours")
-
-
-def _trace() -> Trace:
-    path = os.environ.get(TRACE_VARIABLE)
-    if not path:
-        return Trace()
-    stamps = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    stamps.setblocking(False)
-    try:
-        stamps.connect(path)
-    except OSError as error:
-        raise ConfigurationError(TRACE_VARIABLE, [("", f"{path}: {error.strerror}")]) from error
-    return Trace(stamps.send)
