@@ -96,7 +96,7 @@ class SmsProvider(Protocol):
         """Take one SMS; never blocks and never raises: what is wrong comes as `failed`.
 
         Also before `start`, and while the provider is down: it waits then. A replaced SMS has no
-        event any more.
+        event any more, unless it is in the network's hands already.
         """
         ...
 
