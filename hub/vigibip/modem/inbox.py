@@ -1,0 +1,238 @@
+"""What comes in: read from the modem's store, handed over, and only then deleted.
+
+An announcement (+CMTI, +CDSI) leads to one reading; a sweep of the store at the start, now and
+then, and after an announcement without an index finds what was announced to nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable
+
+from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError
+from vigibip.modem.answers import StorePlace, StoreUse, announced, place, store_use
+from vigibip.modem.channel import COMMAND_S, Channel, Priority, within
+from vigibip.modem.contract import ModemCause, ModemError
+from vigibip.modem.grammar import Command, Urc
+
+_log = logging.getLogger(__name__)
+
+# What is pushed without being stored (+CDS, +CMT) while the disk refuses: reports of an hour.
+_PUSHED_MAX = 256
+# Announcements that were not read yet; a store holds 255 at most, and a sweep finds them all.
+_ANNOUNCED_MAX = 64
+_HANDED_MAX = 512
+_SWEEP_S = 60.0
+_LIST_S = 15.0
+_RECEIVED = (0, 1)
+_STORES = ("ME", "SM")
+_REPORT_STORE = "SR"
+
+HandOver = Callable[[bytes], Awaitable[None]]
+
+
+class Inbox:
+    """One modem's incoming messages. `hand_over` raises StorageError to keep a message."""
+
+    def __init__(
+        self, clock: Clock, channel: Channel, hand_over: HandOver, on_use: Callable[[], None]
+    ) -> None:
+        self._clock = clock
+        self._channel = channel
+        self._hand_over = hand_over
+        self._on_use = on_use
+        self._pushed: deque[bytes] = deque()
+        self._announced: OrderedDict[tuple[str, int], None] = OrderedDict()
+        self._handed: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._sweep_due = False
+        self._wake = asyncio.Event()
+        self._store = ""
+        self.use: StoreUse | None = None
+        """How full the store was when it was last asked for."""
+        self.handing = False
+        """Whether a message is being handed over now."""
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more fits into the store."""
+        return self.use is not None and 0 < self.use.total <= self.use.used
+
+    def take(self, urc: Urc) -> bool:
+        """Take `urc` if it is about messages."""
+        text = urc.text
+        if text.startswith(("+CDS:", "+CMT:")):
+            if urc.pdu is not None:
+                self._push(bytes.fromhex(urc.pdu))
+            else:
+                self._sweep_due = True
+        elif text.startswith(("+CMTI:", "+CDSI:")):
+            self._announce(text)
+        elif "FULL" in text.upper():
+            self.counts["store-full"] += 1
+            self._sweep_due = True
+        else:
+            return False
+        self._wake.set()
+        return True
+
+    async def choose_store(self) -> None:
+        """Receive into the modem's own store, which is larger, else the SIM's.
+
+        Raises ModemError if neither can be had.
+        """
+        error: ModemError | None = None
+        for store in _STORES:
+            try:
+                await self._select(store, receive=True)
+            except ModemError as refused:
+                if refused.cause in (ModemCause.SILENT, ModemCause.SIM_BUSY):
+                    raise
+                error = refused
+            else:
+                return
+        if error is not None:
+            raise error
+
+    async def sweep_all(self) -> None:
+        """Hand over what both stores hold, the one in use last. Raises ModemError."""
+        in_use = self._store
+        for store in [store for store in _STORES if store != in_use]:
+            try:
+                await self._select(store)
+                await self._sweep()
+            except ModemError as error:
+                if error.cause is ModemCause.SILENT:
+                    raise
+                _log.debug("sweep of the other store: %s", error)
+        await self._select(in_use, receive=True)
+        await self._sweep()
+
+    async def serve(self) -> None:
+        """Read and hand over until cancelled; what fails now is found by the next sweep."""
+        while True:
+            woken = asyncio.ensure_future(self._wake.wait())
+            try:
+                if not await within(self._clock, _SWEEP_S, woken):
+                    self._sweep_due = True
+            finally:
+                woken.cancel()
+            self._wake.clear()
+            try:
+                await self._work()
+            except ModemError as error:
+                self._sweep_due = True
+                _log.info("reading messages: %s", error)
+            except StorageError as error:
+                self._sweep_due = True
+                self.counts["kept"] += 1
+                _log.warning("messages are kept in the modem: %s", error)
+
+    async def _work(self) -> None:
+        while self._pushed:
+            await self._give(self._pushed[0])
+            self._pushed.popleft()
+        while self._announced:
+            (store, index), _ = self._announced.popitem(last=False)
+            await self._read(store, index)
+        if self._sweep_due:
+            await self._sweep()
+            self._sweep_due = False
+
+    def _push(self, pdu: bytes) -> None:
+        if len(self._pushed) == _PUSHED_MAX:
+            self._pushed.popleft()
+            self.counts["pushed-lost"] += 1
+        self._pushed.append(pdu)
+
+    def _announce(self, text: str) -> None:
+        store, index = announced(text)
+        if index is None or len(self._announced) >= _ANNOUNCED_MAX:
+            self._sweep_due = True
+            return
+        if text.startswith("+CDSI:") and store != _REPORT_STORE:
+            # EC25 keeps the report in SR and announces it as SM, so SR is looked into as well.
+            self._announced[(_REPORT_STORE, index)] = None
+        self._announced[(store or self._store, index)] = None
+
+    async def _read(self, store: str, index: int) -> None:
+        in_use = self._store
+        try:
+            await self._select(store)
+            command = Command(f"AT+CMGR={index}", ("+CMGR:",))
+            answers = await self._channel.run(command, limit_s=5.0, priority=Priority.READ)
+            for answer in answers:
+                found = place(answer.text, answer.pdu, index=index)
+                if found is not None:
+                    await self._hand(found)
+        except ModemError as error:
+            if error.cause in (ModemCause.SILENT, ModemCause.ABSENT, ModemCause.HUNG):
+                raise
+            # No such place, or no such store: the sweep knows better.
+            self._sweep_due = True
+            self.counts["announced-missing"] += 1
+        finally:
+            if self._store != in_use and self._channel.is_open:
+                await self._select(in_use)
+
+    async def _sweep(self) -> None:
+        self.counts["sweeps"] += 1
+        answers = await self._channel.run(
+            Command("AT+CMGL=4", ("+CMGL:",)), limit_s=_LIST_S, priority=Priority.READ
+        )
+        found = [place(answer.text, answer.pdu) for answer in answers]
+        places = [one for one in found if one is not None]
+        for one in places:
+            if one.stat in _RECEIVED:
+                await self._hand(one)
+        await self._ask_use()
+        if self.full:
+            # Nothing that could be handed over is left: what fills it was written by somebody.
+            for one in places:
+                if one.stat not in _RECEIVED:
+                    await self._delete(one)
+            await self._ask_use()
+        self._on_use()
+
+    async def _hand(self, found: StorePlace) -> None:
+        key = (self._store, found.index)
+        if self._handed.get(key) != found.pdu:
+            await self._give(found.pdu)
+            self._handed[key] = found.pdu
+            while len(self._handed) > _HANDED_MAX:
+                self._handed.popitem(last=False)
+        await self._delete(found)
+        self._handed.pop(key, None)
+
+    async def _give(self, pdu: bytes) -> None:
+        self.handing = True
+        try:
+            await self._hand_over(pdu)
+        finally:
+            self.handing = False
+        self.counts["received"] += 1
+
+    async def _delete(self, found: StorePlace) -> None:
+        command = Command(f"AT+CMGD={found.index}")
+        await self._channel.run(command, limit_s=5.0, priority=Priority.READ)
+
+    async def _ask_use(self) -> None:
+        answers = await self._channel.run(
+            Command("AT+CPMS?", ("+CPMS:",)), limit_s=COMMAND_S, priority=Priority.READ
+        )
+        if answers:
+            self.use = store_use(answers[-1].text)
+
+    async def _select(self, store: str, *, receive: bool = False) -> None:
+        if store == self._store and not receive:
+            return
+        text = f'AT+CPMS="{store}","{store}","{store}"' if receive else f'AT+CPMS="{store}"'
+        answers = await self._channel.run(
+            Command(text, ("+CPMS:",)), limit_s=5.0, priority=Priority.READ
+        )
+        self._store = store
+        if answers:
+            self.use = store_use(answers[-1].text)
