@@ -71,16 +71,20 @@ def in_order(pcm: bytes, parts: list[bytes]) -> bool:
     return True
 
 
-async def test_the_call_then_the_sentence_twice(make: MakeRig) -> None:
-    rig = make(selcall="12344")
+@pytest.mark.parametrize("sayings", [None, 1, 3])
+async def test_the_call_then_the_sentence_as_often_as_set(
+    make: MakeRig, sayings: int | None
+) -> None:
+    rig = make(selcall="12344", **({} if sayings is None else {"sayings": sayings}))
     await rig.radio.start()
     assert (await announced(rig)).result is RelayResult.SENT
     pcm = await aired(rig)
     call = selective_call("12344", ToneStandard.CCIR, RATE_HZ)
     assert pcm.startswith(call)
     sentence = await spoken(rig, "alert", "shop", "incident", "n-23")
-    assert in_order(pcm[len(call) :], sentence * 2)
-    assert not in_order(pcm[len(call) :], sentence * 3)
+    times = 2 if sayings is None else sayings
+    assert in_order(pcm[len(call) :], sentence * times)
+    assert not in_order(pcm[len(call) :], sentence * (times + 1))
 
 
 async def test_without_a_call_a_tone_opens_the_ears(rig: Rig) -> None:

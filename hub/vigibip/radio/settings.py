@@ -28,6 +28,8 @@ class VoiceSettings(Settings):
     ptt_lead_ms: Annotated[int, Field(ge=0, le=2000)] = 250
     selcall: Annotated[str, Field(pattern=r"^[0-9]{1,15}$")] | None = None
     tone_standard: ToneStandard = ToneStandard.CCIR
+    sayings: Annotated[int, Field(ge=1, le=3)] = 2
+    """How often the sentence is said within one transmission."""
     max_transmission_s: Annotated[int, Field(ge=5, le=180)] = 60
     sample_rate_hz: Literal[8000, 16000] = 8000
 

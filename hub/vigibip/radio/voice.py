@@ -1,8 +1,8 @@
 """The first radio: any transmitter with a PTT line and an audio input.
 
-One transmission is the 5-tone call, then the sentence, twice. The line-in brings the officers'
-DTMF back. Half duplex: while it transmits it hears nothing. It transmits on a busy channel too:
-an alert does not wait for a conversation to end.
+One transmission is the 5-tone call, then the sentence, twice unless set otherwise. The line-in
+brings the officers' DTMF back. Half duplex: while it transmits it hears nothing. It transmits on a
+busy channel too: an alert does not wait for a conversation to end.
 """
 
 from __future__ import annotations
@@ -290,12 +290,13 @@ class VoiceRadio:
         return bytes(said) or self._call(None), len(there) == len(set(wanted))
 
     def _fitted(self, sentence: bytes, call_bytes: int) -> tuple[bytes, bool]:
-        """The sentence twice, or once if that is too long; and whether it fits at all."""
+        """The sentence as often as set, or once if that is too long; and whether it fits at all."""
         room_s = self._settings.max_transmission_s - self._settings.ptt_lead_ms / 1000 - _SPARE_S
         room = 2 * round(room_s * self._rate_hz) - call_bytes
-        twice = sentence + silence(_AGAIN_PAUSE_MS, self._rate_hz) + sentence
-        if len(twice) <= room:
-            return twice, True
+        pause = silence(_AGAIN_PAUSE_MS, self._rate_hz)
+        speech = pause.join([sentence] * self._settings.sayings)
+        if len(speech) <= room:
+            return speech, True
         return sentence[:room], len(sentence) <= room
 
     async def _listen(self, source: AudioSource) -> None:

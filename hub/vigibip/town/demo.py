@@ -83,7 +83,8 @@ async def run_once(
     """
     started_s = time.monotonic() if started_s is None else started_s
     failed: HopError | None = None
-    async with Town(TownPlan(shops=shops), progress) as town:
+    # Said once: nobody can answer over an announcement, and whoever waits here has no radio.
+    async with Town(TownPlan(shops=shops, sayings=1), progress) as town:
         ready_s = time.monotonic() - started_s
         press = town.press(1)
         try:

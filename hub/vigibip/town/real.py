@@ -58,6 +58,8 @@ class TownPlan:
     cut_short: bool = False
     """The radio channel ends each transmission once PTT and first audio are stamped."""
     ptt_lead_ms: int = 250
+    sayings: int = 2
+    """How often the radio says its sentence in one announcement."""
     console: bool = False
     seed: int = 0
     sample_heap: bool = False
@@ -333,6 +335,7 @@ class Town:
                     "voice": {
                         "audio_out": f"unix:{self._channel_path}",
                         "ptt_lead_ms": self.plan.ptt_lead_ms,
+                        "sayings": self.plan.sayings,
                     }
                 },
             },
