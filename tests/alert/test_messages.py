@@ -23,6 +23,9 @@ from vigibip.alert.messages import (
     BadMacError,
     BadMessageError,
     BoxStatus,
+    Contacts,
+    OfficerAnswer,
+    OfficerContact,
     Receipt,
     open_message,
     read_alert,
@@ -64,10 +67,27 @@ GOLDEN: list[tuple[Any, str]] = [
     (
         BoxStatus(software="0.1.0", uptime_s=60, queued=2, faults=["post-silent"]),
         '{"version":1,"kind":"status","software":"0.1.0","uptime_s":60,"queued":2,'
-        '"faults":["post-silent"]}',
+        '"faults":["post-silent"],"contacts_edition":0}',
+    ),
+    (
+        Contacts(
+            edition=3,
+            post_numbers=["+33639980001"],
+            spoken="Tabac du Centre",
+            address="12 rue des Lilas",
+            officer=OfficerContact(number="+33639980002", salt="00" * 16, digests=["ff" * 32]),
+        ),
+        '{"version":1,"kind":"contacts","edition":3,"post_numbers":["+33639980001"],'
+        '"spoken":"Tabac du Centre","address":"12 rue des Lilas","officer":{"number":'
+        f'"+33639980002","salt":"{"00" * 16}","digests":["{"ff" * 32}"]}}}}',
+    ),
+    (
+        OfficerAnswer(alert=ALERT_ID, digest="ff" * 32, age_s=20),
+        '{"version":1,"kind":"officer_answer","alert":"a1b2c3d40000002a",'
+        f'"digest":"{"ff" * 32}","age_s":20}}',
     ),
 ]
-MODELS: list[Any] = [Alert, Receipt, Answer, AnswerAck, BoxStatus]
+MODELS: list[Any] = [Alert, Receipt, Answer, AnswerAck, BoxStatus, Contacts, OfficerAnswer]
 VALID: dict[Any, dict[str, Any]] = {type(m): json.loads(text) for m, text in GOLDEN}
 
 
@@ -168,6 +188,13 @@ _WRONG: dict[str, list[Any]] = {
     "uptime_s": [-1, 1.0, 2**32, None],
     "queued": [-1, "2", 2**32],
     "faults": [None, "post-silent", ["x"] * 33, ["x" * 81], [1]],
+    "contacts_edition": [-1, 1.0, 2**32, "1", None],
+    "edition": [0, -1, 1.0, 2**32, None],
+    "post_numbers": [None, "+33639980001", ["0639980001"], ["+33639980001"] * 9, ["+0639980001"]],
+    "spoken": [None, 1, "x" * 121],
+    "address": [None, 1, "x" * 201],
+    "officer": [[], "x", {}, {"number": "+33639980002", "salt": "0", "digests": []}],
+    "digest": ["", "FF" * 32, "ff" * 65, "f" * 63, None],
 }
 
 
@@ -242,6 +269,16 @@ def test_the_largest_message_of_each_kind_may_be_sent() -> None:
         Answer(sequence=2**63 - 1, alerts=[ALERT_ID] * 64, state="unanswered"),
         AnswerAck(sequence=2**63 - 1),
         BoxStatus(software="\x01" * 40, uptime_s=top, queued=top, faults=["\x01" * 80] * 32),
+        Contacts(
+            edition=top,
+            post_numbers=["+336399800011234"] * 8,
+            spoken="\x01" * 120,
+            address="\x01" * 200,
+            officer=OfficerContact(
+                number="+336399800011234", salt="ff" * 64, digests=["ff" * 64] * 40
+            ),
+        ),
+        OfficerAnswer(alert=ALERT_ID, digest="ff" * 64, age_s=top),
     ]
     for message in largest:
         payload = seal_message(KEY, message)

@@ -27,6 +27,9 @@ MESSAGE_MAX_BYTES = 16384
 
 AlertIdText = Annotated[str, StringConstraints(pattern=ALERT_ID_PATTERN)]
 BoxId = Annotated[str, StringConstraints(pattern=BOX_ID_PATTERN)]
+# E.164, as everywhere in VigiBip.
+PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+_Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){8,64}$")]
 # Bounded so that no store, SQLite's 64-bit integers included, can choke on an authenticated one.
 _Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
 _Sequence = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -85,6 +88,43 @@ class AnswerAck(_Message):
     sequence: _Sequence
 
 
+class OfficerContact(BaseModel):
+    """An officer whom a box may call by SMS itself, and what proves his answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
+
+    number: PhoneNumber
+    salt: _Hex
+    digests: Annotated[list[_Hex], Field(max_length=40)]
+    """Of each unused code of his SMS card, under `salt` (`officer_codes.code_digest`)."""
+
+
+class Contacts(_Message):
+    """Post to box, over data alone: whom to reach by SMS, and how the shop is called.
+
+    Sent whenever a status tells another edition than the post's; the box keeps it on its disk.
+    """
+
+    kind: Literal["contacts"] = "contacts"
+    edition: Annotated[int, Field(ge=1, le=2**32 - 1)]
+    post_numbers: Annotated[list[PhoneNumber], Field(max_length=8)]
+    """The post's modems, in the order in which to try them. Empty: no SMS to this post."""
+    spoken: Annotated[str, Field(max_length=120)] = ""
+    address: Annotated[str, Field(max_length=200)] = ""
+    officer: OfficerContact | None = None
+
+
+class OfficerAnswer(_Message):
+    """Box to post: an officer's proven SMS answer. Told until an answer "coming" comes back."""
+
+    kind: Literal["officer_answer"] = "officer_answer"
+    alert: AlertIdText
+    digest: _Hex
+    """Of the code that he used up."""
+    age_s: _Count | None = None
+    """Since his SMS came; None when the box lost the time."""
+
+
 class BoxStatus(_Message):
     """Box to post: alive, and what it knows of itself. Binds nothing."""
 
@@ -93,9 +133,11 @@ class BoxStatus(_Message):
     uptime_s: _Count
     queued: _Count
     faults: Annotated[list[Annotated[str, Field(max_length=80)]], Field(max_length=32)] = []
+    contacts_edition: _Count = 0
+    """Of the contacts that it holds; 0: none."""
 
 
-M = TypeVar("M", Alert, Receipt, Answer, AnswerAck, BoxStatus)
+M = TypeVar("M", Alert, Receipt, Answer, AnswerAck, BoxStatus, Contacts, OfficerAnswer)
 
 
 def authenticate(key: bytes, text: bytes, length: int = MAC_LENGTH) -> bytes:

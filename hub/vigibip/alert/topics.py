@@ -10,8 +10,10 @@ POST_IDENTITY = "post"
 ALERT = "alert"
 ANSWER_ACK = "answer_ack"
 STATUS = "status"
+OFFICER_ANSWER = "officer_answer"
 RECEIPT = "receipt"
 ANSWER = "answer"
+CONTACTS = "contacts"
 
 ALL_UP = f"{ROOT}/+/up/+"
 
