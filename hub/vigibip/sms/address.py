@@ -134,7 +134,7 @@ def _semi_octets(digits: str) -> bytes:
 
 def _digits(octets: bytes) -> str:
     """Return the digits up to the first filler, wherever it stands."""
-    digits = []
+    digits: list[str] = []
     for octet in octets:
         for code in (octet & 0x0F, octet >> 4):
             if code == _FILL:

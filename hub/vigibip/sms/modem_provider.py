@@ -104,7 +104,7 @@ class ModemProvider:
     @property
     def counts(self) -> Mapping[str, int]:
         parts = {f"parts-{kind}": count for kind, count in self._reassembly.counts.items()}
-        return {**self._counts, **parts}
+        return self._counts + Counter(parts)
 
     @property
     def busy(self) -> bool:
@@ -266,7 +266,7 @@ class ModemProvider:
 
     async def _wait(self, duration_s: float | None) -> None:
         """Return when something changed, or after `duration_s`."""
-        waits = [asyncio.ensure_future(self._changed.wait())]
+        waits: list[asyncio.Future[object]] = [asyncio.ensure_future(self._changed.wait())]
         if duration_s is not None:
             waits.append(asyncio.ensure_future(self._clock.sleep(duration_s)))
         try:
