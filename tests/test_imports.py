@@ -12,7 +12,7 @@ HUB = ROOT / "hub" / "vigibip"
 FIRMWARE = ROOT / "firmware"
 
 CORES = {"wire", "base", "alert"}
-WAYS_OUT = {"modem", "sms", "dc09"}
+WAYS_OUT = {"mqtt", "modem", "sms", "dc09"}
 # room: the rooms that it may import
 ROOMS: dict[str, set[str]] = {
     "wire": set(),
@@ -21,6 +21,7 @@ ROOMS: dict[str, set[str]] = {
     "modem": {"base"},
     "sms": {"modem", "base"},
     "dc09": {"base"},
+    "mqtt": {"base"},
     "box": CORES | WAYS_OUT,
     "radio": {"alert", "sms", "modem", "base"},
     "post": CORES | WAYS_OUT | {"radio"},

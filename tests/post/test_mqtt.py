@@ -1,37 +1,61 @@
-"""The post's session with a broker that dies at the worst of moments."""
+"""The post's way to the broker: connected once messages flow, back after every end."""
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from paho.mqtt.client import Client
-from paho.mqtt.enums import MQTTErrorCode
 
-from tests.post.bad_broker import (
-    CONNACK,
-    CONNECT,
-    SUBSCRIBE,
-    BadBroker,
-    publish,
-    read_packet,
-    reset,
-    suback,
-)
+from tests.post.bad_broker import CONNACK, BadBroker, publish, read_packet, reset, suback
 from tests.post.harness import until
-from vigibip.post import mqtt
+from vigibip.base.clock import SystemClock
+from vigibip.post import broker_link
 from vigibip.post.authority import Authority
-from vigibip.post.broker_link import tls_context
-from vigibip.post.mqtt import Session, SessionEvents
+from vigibip.post.broker_link import BrokerLink, tls_context
+from vigibip.post.config import BrokerSettings
 
 DEADLINE_S = 10.0
 TOPIC = "vigibip/1/box-00000001/up/status"
 
-MakeBroker = Callable[[Callable[[ssl.SSLSocket], None]], BadBroker]
+
+class Far:
+    """A broker that serves each connection as `next` says."""
+
+    def __init__(self, authority: Authority) -> None:
+        self.connections = 0
+        self.subscribes = True
+        self.dies = threading.Event()
+        self.broker = BadBroker(authority, self._serve)
+
+    def _serve(self, connection: ssl.SSLSocket) -> None:
+        self.connections += 1
+        read_packet(connection)
+        connection.sendall(CONNACK)
+        subscribe = read_packet(connection)[1]
+        if self.subscribes:
+            connection.sendall(suback(subscribe) + publish(TOPIC, b"hello"))
+        self.dies.wait(DEADLINE_S)
+        self.dies.clear()
+        reset(connection)
+
+
+class Post:
+    def __init__(self, authority: Authority, port: int) -> None:
+        self.told: list[tuple[bool, str]] = []
+        self.messages: list[tuple[str, bytes]] = []
+        self.link = BrokerLink(
+            BrokerSettings(host="127.0.0.1", port=port),
+            tls_context(authority.certificate_path, authority.client_files("post")),
+            SystemClock(),
+            on_message=lambda topic, payload: self.messages.append((topic, payload)),
+            on_connection=lambda up, reason: self.told.append((up, reason)),
+        )
+
+    def ups(self) -> list[bool]:
+        return [up for up, _ in self.told]
 
 
 @pytest.fixture
@@ -40,129 +64,44 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.fixture
-def broker(authority: Authority) -> Iterator[MakeBroker]:
-    made: list[BadBroker] = []
-
-    def make(behave: Callable[[ssl.SSLSocket], None]) -> BadBroker:
-        made.append(BadBroker(authority, behave))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def far(authority: Authority) -> Iterator[Far]:
+    far = Far(authority)
+    yield far
+    far.dies.set()
+    far.broker.close()
 
 
-class Heard:
-    """What a session told, and in which thread; every message is answered."""
-
-    def __init__(self) -> None:
-        self.ends: list[str] = []
-        self.threads: set[int] = set()
-        self.session: Session | None = None
-        self.before_answer: Callable[[], None] = lambda: None
-        self.over = threading.Event()
-
-    @property
-    def events(self) -> SessionEvents:
-        return SessionEvents(lambda: None, self._message, self._end)
-
-    def _message(self, _topic: str, _payload: bytes) -> None:
-        self.before_answer()
-        assert self.session is not None
-        self.session.publish("vigibip/1/box-00000001/down/x", b"the answer")
-
-    def _end(self, reason: str) -> None:
-        self.threads.add(threading.get_ident())
-        self.ends.append(reason)
-        self.over.set()
-
-
-def run_to_its_end(authority: Authority, port: int, heard: Heard) -> int:
-    """Run one session in an event loop of its own thread: a loop that hangs fails the test.
-
-    Returns the thread's ident.
-    """
-    tls = tls_context(authority.certificate_path, authority.client_files("post"))
-
-    async def run() -> None:
-        heard.session = Session("127.0.0.1", port, tls, heard.events)
-        heard.session.start()
-        await until(heard.over.is_set)
-        # Whoever was told too early or twice shows by now.
-        await asyncio.sleep(0.02)
-
-    thread = threading.Thread(target=asyncio.run, args=(run(),), daemon=True)
-    thread.start()
-    thread.join(DEADLINE_S)
-    assert not thread.is_alive(), "the event loop hangs"
-    assert thread.ident is not None
-    return thread.ident
-
-
-def test_a_write_that_fails_while_a_message_is_handled_ends_the_session(
-    authority: Authority, broker: MakeBroker
+async def test_connected_is_told_with_the_subscription_and_again_after_an_end(
+    authority: Authority, far: Far
 ) -> None:
-    in_hand, gone = threading.Event(), threading.Event()
-
-    def behave(connection: ssl.SSLSocket) -> None:
-        assert read_packet(connection)[0] == CONNECT
-        connection.sendall(CONNACK)
-        kind, body = read_packet(connection)
-        assert kind == SUBSCRIBE
-        connection.sendall(suback(body))
-        connection.sendall(publish(TOPIC, b"a message that is answered"))
-        assert in_hand.wait(DEADLINE_S)
-        reset(connection)
-        gone.set()
-
-    def while_handled() -> None:
-        in_hand.set()
-        gone.wait(DEADLINE_S)
-
-    heard = Heard()
-    heard.before_answer = while_handled
-    run_to_its_end(authority, broker(behave).port, heard)
-    assert len(heard.ends) == 1
+    post = Post(authority, far.broker.port)
+    post.link.start()
+    assert post.link.busy
+    await until(lambda: post.messages)
+    assert post.ups() == [True]
+    assert post.link.connected
+    far.dies.set()
+    await until(lambda: post.ups() == [True, False, True])
+    assert post.told[1][1] != ""
+    assert far.connections == 2
+    await post.link.stop()
+    assert post.ups() == [True, False, True]
 
 
-def test_a_connection_that_dies_while_connect_is_written_is_told_in_the_loop(
-    authority: Authority, broker: MakeBroker, monkeypatch: pytest.MonkeyPatch
+async def test_a_broker_that_never_acknowledges_the_subscription_is_left_for_another_attempt(
+    authority: Authority, far: Far, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = threading.Event()
-
-    def behave(connection: ssl.SSLSocket) -> None:
-        reset(connection)
-        gone.set()
-
-    send_connect = Client._send_connect
-
-    def send_late(client: Client, keepalive: int) -> MQTTErrorCode:
-        assert gone.wait(DEADLINE_S)
-        return send_connect(client, keepalive)
-
-    monkeypatch.setattr(Client, "_send_connect", send_late)
-    heard = Heard()
-    ran_in = run_to_its_end(authority, broker(behave).port, heard)
-    assert (len(heard.ends), heard.threads) == (1, {ran_in})
-
-
-@pytest.mark.parametrize("acknowledged", [0, 1])
-def test_a_broker_that_falls_silent_before_the_session_is_up_is_left(
-    authority: Authority, broker: MakeBroker, monkeypatch: pytest.MonkeyPatch, acknowledged: int
-) -> None:
-    monkeypatch.setattr(mqtt, "_UP_TIMEOUT_S", 0.05)
-    left = threading.Event()
-
-    def behave(connection: ssl.SSLSocket) -> None:
-        assert read_packet(connection)[0] == CONNECT
-        connection.sendall(CONNACK * acknowledged)
-        try:
-            while True:
-                read_packet(connection)
-        finally:
-            left.set()
-
-    heard = Heard()
-    run_to_its_end(authority, broker(behave).port, heard)
-    assert heard.ends == ["the broker took the connection and says nothing"]
-    assert left.wait(DEADLINE_S)
+    monkeypatch.setattr(broker_link, "_UP_WITHIN_S", 0.2)
+    monkeypatch.setattr(broker_link, "_KEEP_ALIVE_EACH_S", 0.02)
+    far.subscribes = False
+    post = Post(authority, far.broker.port)
+    post.link.start()
+    await until(lambda: post.told)
+    assert post.told == [(False, "the broker does not answer")]
+    assert not post.link.connected
+    assert not post.link.publish(TOPIC, b"x")
+    far.subscribes = True
+    monkeypatch.setattr(broker_link, "_UP_WITHIN_S", DEADLINE_S)
+    far.dies.set()
+    await until(lambda: post.link.connected)
+    await post.link.stop()

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from vigibip.alert import topics
 from vigibip.alert.messages import (
+    MESSAGE_MAX_BYTES,
     Alert,
     Answer,
     AnswerAck,
@@ -26,9 +27,9 @@ from vigibip.box.carrier import CarrierEvents
 from vigibip.box.config import DataSettings
 from vigibip.box.enrolment import EnrolledPost
 from vigibip.box.faults import FaultCode, Faults
-from vigibip.box.mqtt import MqttSession
 from vigibip.box.timers import Timer, Timers
 from vigibip.box.trust import ClockTrust
+from vigibip.mqtt.session import EndCause, Session, SessionSettings
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 _HURRY_PAUSE_S = 1.0
 # A start that goes well is connected before that; one that hangs is a fault from then on.
 _START_WITHIN_S = 5.0
+# How often an attempt that is under way is looked at.
+_CONNECTING_TICK_S = 1.0
 
 
 class DataCarrier:
@@ -63,16 +66,13 @@ class DataCarrier:
         self._faults = faults
         self._chance = chance
         self._events: CarrierEvents | None = None
-        self._session: MqttSession | None = None
+        self._session: Session | None = None
         self._up = False
         self._closed = False
         self._failures = 0
         self._attempted_s = 0.0
         self._next_attempt: Timer | None = None
         self._ticking: Timer | None = None
-        self._giving_up: Timer | None = None
-        self._unacknowledged: dict[int, float] = {}
-        """Message id: when it was published. In that order."""
         self._awaiting: set[str] = set()
         """Ids of alerts published on this connection, until their receipt."""
         self.counts: Counter[str] = Counter()
@@ -88,9 +88,10 @@ class DataCarrier:
 
     @property
     def busy(self) -> bool:
-        # The two sets are empty while there is no connection.
-        connecting = self._session is not None and not self._up
-        return connecting or bool(self._unacknowledged or self._awaiting)
+        session = self._session
+        if session is None:
+            return False
+        return not self._up or session.unacknowledged > 0 or bool(self._awaiting)
 
     def start(self, events: CarrierEvents) -> None:
         self._events = events
@@ -115,22 +116,18 @@ class DataCarrier:
     async def close(self) -> None:
         self._closed = True
         self._up = False
-        for timer in (self._next_attempt, self._ticking, self._giving_up):
+        for timer in (self._next_attempt, self._ticking):
             if timer is not None:
                 timer.cancel()
         if self._session is not None:
-            self._session.disconnect()
+            self._session.close()
             self._session = None
 
     def _publish(self, kind: str, message: BaseModel) -> bool:
         if not self._up or self._session is None:
             return False
         payload = seal_message(self._post.up_key, message)
-        message_id = self._session.publish(topics.up(self._box_id, kind), payload)
-        if message_id is None or not self._up:
-            return False
-        self._unacknowledged[message_id] = self._clock.monotonic_s()
-        return True
+        return self._session.publish(topics.up(self._box_id, kind), payload)
 
     # The connection's life
 
@@ -148,30 +145,24 @@ class DataCarrier:
         try:
             tls = self._post.tls_context(check_time=sure)
         except StorageError as error:
-            self.session_ended(str(error))
+            self.session_ended(EndCause.BROKEN, str(error))
             return
-        self._session = MqttSession(
-            self,
-            identity=self._box_id,
+        settings = SessionSettings(
             host=self._post.broker_host,
             port=self._post.broker_port,
             tls=tls,
+            identity=self._box_id,
             subscription=topics.all_down(self._box_id),
+            message_max_bytes=MESSAGE_MAX_BYTES,
             keepalive_s=self._settings.keepalive_s,
             connect_timeout_s=self._settings.connect_timeout_s,
+            # Once for the name and TCP, once for TLS, and then the broker's word: each can hang.
+            up_within_s=2 * self._settings.connect_timeout_s + self._settings.publish_ack_wait_s,
+            acknowledged_within_s=self._settings.publish_ack_wait_s,
         )
+        self._session = Session(settings, self, self._clock)
         self._session.connect()
-        # Once for the name and TCP, once for TLS, and then the broker's word: each can hang, and
-        # paho times but the first two.
-        limit_s = 2 * self._settings.connect_timeout_s + self._settings.publish_ack_wait_s
-        self._giving_up = self._timers.call_in(limit_s, self._give_up)
-
-    def _give_up(self) -> None:
-        if self._session is None or self._up:
-            return
-        self._session.abandon()
-        self.counts["hung_attempts"] += 1
-        self.session_ended("no CONNACK: the broker does not answer")
+        self._ticking = self._timers.call_in(_CONNECTING_TICK_S, self._tick)
 
     def _start_due(self) -> None:
         if not self._closed and not self._up and self._failures == 0:
@@ -184,26 +175,27 @@ class DataCarrier:
         self._next_attempt.cancel()
         self._next_attempt = self._timers.call_in(max(0.0, _HURRY_PAUSE_S - since_s), self._attempt)
 
-    def session_up(self) -> None:
+    def session_connected(self) -> None:
         _log.info("data: connected to %s:%d", self._post.broker_host, self._post.broker_port)
         self._up = True
-        self._failures = 0
-        if self._giving_up is not None:
-            self._giving_up.cancel()
-        self._unacknowledged.clear()
-        self._faults.clear(FaultCode.DATA)
-        self._ticking = self._timers.call_in(self._tick_s, self._tick)
         if self._events is not None:
             self._events.carrier_up(self)
 
-    def session_ended(self, reason: str) -> None:
+    def session_subscribed(self) -> None:
+        # Only now do receipts arrive. Alerts did not wait for that.
+        self._failures = 0
+        self._faults.clear(FaultCode.DATA)
+
+    def session_ended(self, cause: EndCause, reason: str) -> None:
         was_up, self._up = self._up, False
         self._session = None
-        self._unacknowledged.clear()
         self._awaiting.clear()
-        for timer in (self._ticking, self._giving_up):
-            if timer is not None:
-                timer.cancel()
+        if self._ticking is not None:
+            self._ticking.cancel()
+        if cause is EndCause.HUNG:
+            self.counts["hung_attempts"] += 1
+        elif cause is EndCause.DEAD:
+            self.counts["dead_links"] += 1
         if self._closed:
             return
         self._faults.begin(FaultCode.DATA, reason)
@@ -219,26 +211,17 @@ class DataCarrier:
         _log.info("data: %s; next attempt in %.1f s", reason, pause_s)
         self._next_attempt = self._timers.call_in(pause_s, self._attempt)
 
-    def session_acknowledged(self, message_id: int) -> None:
-        self._unacknowledged.pop(message_id, None)
-
-    @property
-    def _tick_s(self) -> float:
-        return min(self._settings.keepalive_s / 4, self._settings.publish_ack_wait_s / 2)
-
     def _tick(self) -> None:
-        if self._session is None or not self._up:
+        session = self._session
+        if session is None:
             return
-        oldest_s = next(iter(self._unacknowledged.values()), None)
-        waited_s = 0.0 if oldest_s is None else self._clock.monotonic_s() - oldest_s
-        if waited_s >= self._settings.publish_ack_wait_s:
-            self._session.abandon()
-            self.counts["dead_links"] += 1
-            self.session_ended("the link is dead: what was published is not acknowledged")
+        session.keep_alive()
+        if self._session is not session:
             return
-        self._session.keep_alive()
-        if self._up:
-            self._ticking = self._timers.call_in(self._tick_s, self._tick)
+        pause_s = min(self._settings.keepalive_s / 4, self._settings.publish_ack_wait_s / 2)
+        self._ticking = self._timers.call_in(
+            pause_s if self._up else min(pause_s, _CONNECTING_TICK_S), self._tick
+        )
 
     # What the post says
 

@@ -10,19 +10,26 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from vigibip.base.clock import Clock
+from vigibip.alert.messages import MESSAGE_MAX_BYTES
+from vigibip.alert.topics import ALL_UP, POST_IDENTITY
+from vigibip.base.clock import Clock, SystemClock
 from vigibip.base.errors import ConfigurationError
+from vigibip.mqtt.session import EndCause, Session, SessionSettings
 from vigibip.post.authority_files import KeyPairFiles
 from vigibip.post.config import BrokerSettings
-from vigibip.post.mqtt import Session, SessionEvents
 
 _log = logging.getLogger(__name__)
 
 _RETRY_FIRST_S = 0.25
 # All boxes wait behind this one connection: a broker that is back is found soon.
 _RETRY_LONGEST_S = 5.0
-# paho counts its keepalive in real seconds, whatever clock the post is given.
+# All of these in real seconds, whatever clock the post is given: so paho counts its keepalive.
 _KEEP_ALIVE_EACH_S = 1.0
+_KEEPALIVE_S = 15
+_CONNECT_TIMEOUT_S = 10.0
+# TCP, TLS and the broker's acknowledgements of CONNECT and SUBSCRIBE: each can hang.
+_UP_WITHIN_S = 30.0
+_ACKNOWLEDGED_WITHIN_S = 10.0
 
 
 def tls_context(authority_certificate: Path, identity: KeyPairFiles) -> ssl.SSLContext:
@@ -75,7 +82,7 @@ class BrokerLink:
     @property
     def busy(self) -> bool:
         """True while something ends without time passing: connecting, or an acknowledgement."""
-        return self._connecting or (self._session is not None and self._session.publishing)
+        return self._connecting or (self._session is not None and self._session.unacknowledged > 0)
 
     def start(self) -> None:
         self._connect()
@@ -101,18 +108,38 @@ class BrokerLink:
 
     def _connect(self) -> None:
         self._connecting = True
-        events = SessionEvents(self._up, self._on_message, self._ended)
-        self._session = Session(self._broker.host, self._broker.port, self._tls, events)
-        self._session.start()
+        settings = SessionSettings(
+            host=self._broker.host,
+            port=self._broker.port,
+            tls=self._tls,
+            identity=POST_IDENTITY,
+            subscription=ALL_UP,
+            message_max_bytes=MESSAGE_MAX_BYTES,
+            keepalive_s=_KEEPALIVE_S,
+            connect_timeout_s=_CONNECT_TIMEOUT_S,
+            up_within_s=_UP_WITHIN_S,
+            acknowledged_within_s=_ACKNOWLEDGED_WITHIN_S,
+        )
+        self._session = Session(settings, self, SystemClock())
+        self._session.connect()
 
-    def _up(self) -> None:
+    # What its session tells
+
+    def session_connected(self) -> None:
+        # Messages flow once the subscription is acknowledged.
+        return
+
+    def session_subscribed(self) -> None:
         _log.info("connected to the broker")
         self._connecting = False
         self._connected = True
         self._attempts = 0
         self._on_connection(True, "")
 
-    def _ended(self, reason: str) -> None:
+    def session_message(self, topic: str, payload: bytes) -> None:
+        self._on_message(topic, payload)
+
+    def session_ended(self, _cause: EndCause, reason: str) -> None:
         if self._stopped:
             return
         _log.warning("no broker: %s", reason)

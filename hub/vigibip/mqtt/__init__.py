@@ -1,0 +1,1 @@
+"""MQTT 5 on the event loop's own thread, for whoever talks to the broker."""
