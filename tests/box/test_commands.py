@@ -85,7 +85,7 @@ async def test_status_asks_the_running_box(
     assert code == 1
     assert "boîtier en marche" in told
     assert WORDS[FaultCode.REFUSED].what in told
-    assert WORDS[FaultCode.REFUSED].todo in told
+    assert f"vigibip box resend {bip.alert_id(1)}" in told
     assert "comptoir" in told
 
 
@@ -96,6 +96,62 @@ def test_every_fault_has_words_for_people_and_a_line_in_the_readme() -> None:
     assert {code.value for code in FaultCode} <= set(listed)
 
 
+async def test_a_parked_alert_is_sent_again_once_the_post_was_mended(
+    box: DrivenBox, bip: Bip, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def command(*words: str) -> int:
+        return await asyncio.to_thread(main, ["box", *words, "--config", config])
+
+    alert, taken = await box.press(bip), await box.press(bip)
+    box.carrier.receipt(alert, "refused", "unknown device")
+    box.carrier.receipt(taken)
+    box.carrier.take()
+    await box.settle()
+    assert await command("resend", alert.upper()) == 0
+    assert "renvoyée" in capsys.readouterr().out
+    assert box.carrier.take() == [alert]
+    # Until the post takes it, it is still a fault; and it waits like any other, over a restart.
+    assert await command("status") == 1
+    await box.restart()
+    assert FaultCode.REFUSED in box.codes()
+    assert box.carrier.take() == [alert]
+    box.carrier.receipt(alert, "refused", "still unknown")
+    await box.clock.advance(600)
+    assert box.carrier.take() == []
+    box.carrier.lose()
+    assert await command("resend", alert) == 0
+    assert "attente" in capsys.readouterr().out
+    box.carrier.connect()
+    assert box.carrier.take() == [alert]
+    box.carrier.receipt(alert)
+    await box.settle()
+    assert await command("status") == 0
+    assert box.sql("SELECT state FROM alerts WHERE press = 1") == [("delivered",)]
+
+
+async def test_what_cannot_be_sent_again_is_told_in_clear(
+    box: DrivenBox, bip: Bip, config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = await box.press(bip)
+    box.carrier.receipt(taken)
+    for alert, told in (
+        (taken, "delivered"),
+        ("1a2b3c4d000000ff", "ne la connaît pas"),
+        ("1a2b3c4d", "16 chiffres"),
+        ("refused:" + taken, "16 chiffres"),
+    ):
+        words = ["box", "resend", alert, "--config", config]
+        assert await asyncio.to_thread(main, words) == 2
+        assert told in capsys.readouterr().err
+
+
+def test_a_box_that_does_not_run_sends_nothing_again(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["box", "resend", "1a2b3c4d00000001", "--config", config]) == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
 async def test_the_control_socket_survives_nonsense(box: DrivenBox) -> None:
     path = box.settings.control_path
     for nonsense in (
@@ -103,6 +159,9 @@ async def test_the_control_socket_survives_nonsense(box: DrivenBox) -> None:
         b"{}\n",
         b"[1]\n",
         b'{"ask": []}\n',
+        b'{"ask": "resend"}\n',
+        b'{"ask": "resend", "alert": [1]}\n',
+        b'{"ask": "resend", "alert": "x"}\n',
         b"x" * 5000 + b"\n",
         b'{"ask": "x"}',
     ):

@@ -58,6 +58,27 @@ async def test_a_parked_alert_is_a_fault_for_as_long_as_it_is_parked(
     assert not box.codes()
 
 
+async def test_frames_of_another_version_are_one_fault_that_hides_nothing(
+    box: DrivenBox, bip: Bip
+) -> None:
+    # No seal covers the version: anybody near can send these, of any id.
+    told_before = len(box.carrier.statuses)
+    forged = bytes((99,)) + bip.press()[1:]
+    for number in range(2000):
+        box.link.hear(-40, bip.mac, bytes((200 + number % 50,)) + forged[1:])
+    await box.settle()
+    assert [str(fault) for fault in box.daemon.faults.standing()] == ["frame-version"]
+    await box.clock.advance(5)
+    assert len(box.carrier.statuses) == told_before + 1
+    box.break_disk()
+    alert = await box.press(bip)
+    assert box.carrier.take() == [alert]
+    assert FaultCode.STORAGE in box.codes()
+    box.mend_disk()
+    await box.clock.advance(24 * 3600)
+    assert not box.codes() - {FaultCode.POST_SILENT}
+
+
 def test_many_parked_alerts_hide_neither_the_disk_nor_another_bips_fault() -> None:
     faults = Faults(DrivenClock())
     for number in range(60):

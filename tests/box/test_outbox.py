@@ -268,10 +268,14 @@ async def test_an_answer_may_come_before_the_receipt(box: DrivenBox, bip: Bip) -
 
 async def test_an_answer_to_a_press_that_is_not_known_yet(box: DrivenBox, bip: Bip) -> None:
     box.carrier.answer(1, bip.alert_id(1))
+    assert box.carrier.acknowledged == []
     await box.settle()
     assert box.carrier.acknowledged == [1]
+    # What was acknowledged is on the disk.
+    await box.restart()
     await box.press(bip)
     assert box.link.states(bip) == [COMING]
+    assert box.sql("SELECT count(*) FROM early_answers") == [(0,)]
 
 
 async def test_of_two_early_answers_the_newer_one_holds(box: DrivenBox, bip: Bip) -> None:
@@ -281,6 +285,62 @@ async def test_of_two_early_answers_the_newer_one_holds(box: DrivenBox, bip: Bip
     assert box.carrier.acknowledged == [9, 8]
     await box.press(bip)
     assert await box.state(bip, 1) == COMING
+
+
+async def test_an_early_answer_that_the_disk_refuses_is_not_acknowledged(
+    box: DrivenBox, bip: Bip
+) -> None:
+    known = await box.press(bip)
+    box.sql("CREATE TRIGGER r BEFORE INSERT ON early_answers BEGIN SELECT RAISE(ABORT, 'no'); END")
+    box.carrier.answer(1, known, bip.alert_id(2))
+    await box.settle()
+    assert box.carrier.acknowledged == []
+    box.sql("DROP TRIGGER r")
+    box.carrier.answer(1, known, bip.alert_id(2))
+    await box.settle()
+    assert box.carrier.acknowledged == [1]
+
+
+async def test_an_answer_to_nobodys_press_is_acknowledged_and_not_kept(box: DrivenBox) -> None:
+    # No bip of this id may speak here, so none can ever bring the press.
+    box.carrier.answer(1, "00000bad00000001")
+    await box.settle()
+    assert box.carrier.acknowledged == [1]
+    assert box.sql("SELECT count(*) FROM early_answers") == [(0,)]
+
+
+async def test_early_answers_are_bounded_and_the_newest_are_kept(box: DrivenBox, bip: Bip) -> None:
+    for sequence in range(1, 301):
+        box.carrier.answer(sequence, bip.alert_id(sequence))
+    await box.settle()
+    assert box.carrier.acknowledged == list(range(1, 301))
+    kept = box.sql("SELECT count(*), min(sequence) FROM early_answers")
+    assert kept == [(256, 45)]
+    await box.restart()
+    await box.hear(bip, bip.press(counter=44), bip.press(counter=45))
+    assert box.link.states(bip) == [HEARD, COMING]
+
+
+async def test_what_the_bip_feels_is_about_the_press_that_it_asks_about(
+    box: DrivenBox, bip: Bip
+) -> None:
+    first = await box.press(bip)
+    box.carrier.receipt(first)
+    box.carrier.answer(1, first)
+    await box.settle()
+    await box.clock.advance(2)
+    # Pressed again at once: nothing of the first press's way is told for the second.
+    second = await box.press(bip)
+    pressed_again = bip.counter
+    assert box.link.states(bip, pressed_again) == [HEARD]
+    await box.hear(bip, bip.press(press=pressed_again, age_s=1))
+    assert box.link.states(bip)[-1] == HEARD
+    assert await box.state(bip, pressed_again) == HEARD
+    assert await box.state(bip, 1) == COMING
+    replies = [bip.read_reply(sealed) for _, sealed in box.link.sent]
+    assert {one.state for one in replies if one.press == pressed_again} == {HEARD}
+    box.carrier.receipt(second)
+    assert await box.state(bip, pressed_again) == DELIVERED
 
 
 @pytest.mark.parametrize("refused", [False, True])

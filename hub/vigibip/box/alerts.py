@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from vigibip.alert.ids import AlertId
@@ -25,7 +25,7 @@ from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
 from vigibip.box.devices import Devices
 from vigibip.box.faults import FaultCode, Faults
-from vigibip.box.store import AlertRecord, Contents, Store
+from vigibip.box.store import AlertRecord, Contents, EarlyAnswerRecord, Store
 from vigibip.box.store.records import REMEMBERED_MAX
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
@@ -285,17 +285,22 @@ class AlertBook:
             alert.delivered_s = self._clock.monotonic_s()
         return True
 
-    def save(self, alerts: Iterable[BoxAlert]) -> asyncio.Task[bool]:
+    def save(
+        self, alerts: Iterable[BoxAlert], early_answers: Sequence[EarlyAnswerRecord] = ()
+    ) -> asyncio.Task[bool]:
         """Write alerts and their devices' windows together; the task tells whether it worked.
 
-        What could not be written is kept and written later.
+        Alerts that could not be written are kept and written later; answers are not, for the post
+        tells them again.
         """
-        task = asyncio.create_task(self._save(list(alerts)))
+        task = asyncio.create_task(self._save(list(alerts), early_answers))
         self._saves.add(task)
         task.add_done_callback(self._saves.discard)
         return task
 
-    async def _save(self, alerts: list[BoxAlert]) -> bool:
+    async def _save(
+        self, alerts: list[BoxAlert], early_answers: Sequence[EarlyAnswerRecord]
+    ) -> bool:
         revisions = [(alert, alert.revision) for alert in alerts]
         devices = {
             device.device_id: device
@@ -306,7 +311,10 @@ class AlertBook:
         slow = self._timers.call_in(_DISK_ANSWERS_WITHIN_S, self._disk_is_slow)
         try:
             await self._store.write_alerts(
-                [alert.record() for alert in alerts], windows, self._trust.utc_if_sure()
+                [alert.record() for alert in alerts],
+                windows,
+                self._trust.utc_if_sure(),
+                early_answers,
             )
         except StorageError as error:
             self._refused(alerts, error)
@@ -354,7 +362,13 @@ class AlertBook:
             self.save(self._unsaved.values())
 
     def _forget_oldest(self) -> None:
-        done = [a for a in self._alerts.values() if not a.waiting and a.written == a.revision]
+        done = [
+            alert
+            for alert in self._alerts.values()
+            if not alert.waiting
+            and alert.state is not AlertState.PARKED
+            and alert.written == alert.revision
+        ]
         for alert in done[:REMEMBERED_MAX]:
             del self._alerts[alert.alert_id]
 

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-from vigibip.base.errors import PeerError
+from vigibip.base.errors import PeerError, UsageError
 
 _log = logging.getLogger(__name__)
 
@@ -23,11 +23,15 @@ _LINE_MAX_BYTES = 1024
 _ANSWER_MAX_BYTES = 1 << 20
 _PATIENCE_S = 5.0
 
-Handler = Callable[[], Awaitable[dict[str, Any]]]
+Handler = Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class ControlServer:
-    """Serves `handlers`, by the name that is asked for."""
+    """Serves `handlers`, by the name that is asked for.
+
+    A handler gets all that was asked. One that raises UsageError is answered as an "error"; a
+    KeyError, TypeError or ValueError otherwise means that the question is not understood.
+    """
 
     def __init__(self, path: Path, handlers: dict[str, Handler]) -> None:
         self._path = path
@@ -60,11 +64,11 @@ class ControlServer:
             line = await reader.readline()
             try:
                 asked = json.loads(line)
-                handler = self._handlers[asked["ask"]]
+                answer = await self._handlers[asked["ask"]](asked)
+            except UsageError as error:
+                answer = {"error": str(error)}
             except (ValueError, TypeError, KeyError):
-                answer: dict[str, Any] = {"error": "not understood"}
-            else:
-                answer = await handler()
+                answer = {"error": "not understood"}
             writer.write(json.dumps(answer, ensure_ascii=False).encode() + b"\n")
             await writer.drain()
         except (OSError, ValueError) as error:
@@ -73,13 +77,16 @@ class ControlServer:
             writer.close()
 
 
-def ask(path: Path, question: str) -> dict[str, Any]:
-    """Ask the daemon behind the socket at `path`. Raises PeerError when none answers."""
+def ask(path: Path, question: str, **about: str) -> dict[str, Any]:
+    """Ask the daemon behind the socket at `path`, whose answer may be {"error": why not}.
+
+    Raises PeerError when none answers.
+    """
     try:
         with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as peer:
             peer.settimeout(_PATIENCE_S)
             peer.connect(str(path))
-            peer.sendall(json.dumps({"ask": question}).encode() + b"\n")
+            peer.sendall(json.dumps({"ask": question} | about).encode() + b"\n")
             with peer.makefile("rb") as answers:
                 line = answers.readline(_ANSWER_MAX_BYTES)
         answer = json.loads(line)

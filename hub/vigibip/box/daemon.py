@@ -12,9 +12,11 @@ from contextlib import suppress
 from typing import Any
 
 import vigibip
+from vigibip.alert.ids import AlertId
+from vigibip.alert.life import AlertState
 from vigibip.alert.messages import BoxStatus
 from vigibip.base.clock import Clock
-from vigibip.base.errors import StorageError
+from vigibip.base.errors import StorageError, UsageError
 from vigibip.base.trace import Trace
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.carrier import Carrier
@@ -22,8 +24,9 @@ from vigibip.box.config import BoxSettings
 from vigibip.box.control import ControlServer
 from vigibip.box.data_carrier import DataCarrier
 from vigibip.box.devices import Devices
+from vigibip.box.early_answers import EarlyAnswers
 from vigibip.box.enrolment import load_enrolment
-from vigibip.box.fault_words import WORDS
+from vigibip.box.fault_words import words_for
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.intake import Intake
 from vigibip.box.link import ReceiverLink
@@ -105,10 +108,12 @@ class BoxDaemon:
             faults=self._faults,
             trace=trace,
         )
+        self._early_answers = EarlyAnswers(self._devices)
         self._outbox = Outbox(
             settings=settings.queue,
             plan=settings.plan,
             book=self._book,
+            early_answers=self._early_answers,
             carriers=carriers,
             clock=clock,
             timers=self._timers,
@@ -127,7 +132,8 @@ class BoxDaemon:
         )
         self._book.stored = self._stored
         self._control = ControlServer(
-            settings.control_path, {"status": self._describe, "reload": self._reload}
+            settings.control_path,
+            {"status": self._describe, "reload": self._reload, "resend": self._resend},
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._passing: set[asyncio.Task[Any]] = set()
@@ -158,6 +164,7 @@ class BoxDaemon:
         self._trust.raise_floor(contents.last_utc)
         self._devices.update(contents.devices, contents.tags)
         self._book.load(contents)
+        self._early_answers.load(contents.early_answers)
         self._outbox.restore()
         self._replier.reserve(self._devices)
         self._faults.changed = self._tell_status_soon
@@ -205,7 +212,7 @@ class BoxDaemon:
 
     # What a person or the post is told
 
-    async def _describe(self) -> dict[str, Any]:
+    async def _describe(self, _asked: dict[str, Any]) -> dict[str, Any]:
         return self.description()
 
     def description(self) -> dict[str, Any]:
@@ -239,8 +246,8 @@ class BoxDaemon:
                 {
                     "code": str(fault),
                     "since": fault.since_utc.isoformat(timespec="seconds"),
-                    "what": WORDS[fault.code].what,
-                    "todo": WORDS[fault.code].todo,
+                    "what": words_for(fault).what,
+                    "todo": words_for(fault).todo,
                     "detail": fault.detail,
                 }
                 for fault in self._faults.standing()
@@ -297,7 +304,17 @@ class BoxDaemon:
             self._devices.update(records, {})
             self._replier.reserve(self._devices)
 
-    async def _reload(self) -> dict[str, Any]:
+    async def _resend(self, asked: dict[str, Any]) -> dict[str, Any]:
+        # What a technician reads, as the faults' words.
+        alert = self._book.get(AlertId.parse(asked["alert"]))
+        if alert is None:
+            raise UsageError("ce boîtier ne la connaît pas, ou plus")
+        if alert.state is not AlertState.PARKED:
+            raise UsageError(f"elle n'est pas mise de côté, mais « {alert.state.value} »")
+        sent = self._outbox.resend(alert)
+        return {"sent": sent, "kept": await self._book.save([alert])}
+
+    async def _reload(self, _asked: dict[str, Any]) -> dict[str, Any]:
         await self._look_for_devices()
         return {"devices": len(self._devices)}
 

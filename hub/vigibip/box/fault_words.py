@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from vigibip.box.faults import FaultCode
+from vigibip.box.faults import Fault, FaultCode
 
 
 class Words(NamedTuple):
     what: str
     todo: str
+    """May name the device or the alert, as {subject}."""
 
 
 WORDS: dict[FaultCode, Words] = {
@@ -35,7 +36,8 @@ WORDS: dict[FaultCode, Words] = {
     ),
     FaultCode.REFUSED: Words(
         "le poste a refusé une alerte : elle est mise de côté",
-        "appeler le poste : le bip ou le boîtier n'y est sans doute plus inscrit",
+        "appeler le poste : le bip ou le boîtier n'y est sans doute plus inscrit ; "
+        "une fois réparé : vigibip box resend {subject}",
     ),
     FaultCode.LATE_PRESS: Words(
         "un appui est arrivé d'avant la mémoire du boîtier ; le poste a tranché",
@@ -50,8 +52,9 @@ WORDS: dict[FaultCode, Words] = {
         "reflasher ce bip",
     ),
     FaultCode.FRAME_VERSION: Words(
-        "un bip parle une version que ce boîtier ne connaît pas",
-        "mettre à jour le boîtier, ou reflasher ce bip",
+        "quelqu'un, tout près, émet des trames d'une autre version (un voisin, ou un faux)",
+        "si un bip d'ici ne passe plus : mettre à jour le boîtier, ou reflasher ce bip ; "
+        "sinon, un émetteur étranger est à portée : rien à réparer ici",
     ),
     FaultCode.FORGED_MESSAGE: Words(
         "un message que le poste n'a pas écrit est arrivé ; il a été rejeté",
@@ -62,3 +65,9 @@ WORDS: dict[FaultCode, Words] = {
         "mettre à jour le boîtier",
     ),
 }
+
+
+def words_for(fault: Fault) -> Words:
+    """Return the words for one fault, about what it is about."""
+    what, todo = WORDS[fault.code]
+    return Words(what, todo.format(subject=fault.subject))

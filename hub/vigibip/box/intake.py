@@ -7,6 +7,7 @@ Nothing that comes off the air raises, and nothing that does not open is answere
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 
@@ -21,6 +22,7 @@ from vigibip.wire import frame, window
 _log = logging.getLogger(__name__)
 
 _TAG_LENGTH = 8
+_VERSION_TOLD_EACH_S = 60.0
 # What the messages to the post allow; outside of it a reading is no reading.
 _BATTERY_MAX_MV = 20_000
 _RSSI_MAX_DBM = 20
@@ -47,6 +49,7 @@ class Intake:
         self._clock = clock
         self.counts: Counter[str] = Counter()
         """Frames by what became of them."""
+        self._version_told_s = -math.inf
 
     def take(self, rssi_dbm: int, mac: bytes, sealed: bytes) -> None:
         """Take one frame off the air, whatever it is."""
@@ -61,8 +64,7 @@ class Intake:
                 return
             _, _, payload = device.open(sealed)
         except frame.VersionRefused:
-            self.counts["version"] += 1
-            self._faults.tell(FaultCode.FRAME_VERSION, f"version {sealed[0]}")
+            self._other_version(sealed[0])
             return
         except frame.LengthRefused:
             self.counts["length"] += 1
@@ -88,6 +90,14 @@ class Intake:
             self._poll(device, mac, counter, tag, payload)
         else:
             self._status(device, mac, counter, tag, payload)
+
+    def _other_version(self, version: int) -> None:
+        # No seal covers this: anybody near can send it, as often as he likes.
+        self.counts["version"] += 1
+        now_s = self._clock.monotonic_s()
+        if now_s >= self._version_told_s + _VERSION_TOLD_EACH_S:
+            self._version_told_s = now_s
+            self._faults.tell(FaultCode.FRAME_VERSION, f"version {version}, not authenticated")
 
     def _press(
         self,

@@ -21,13 +21,13 @@ from vigibip.base.trace import Trace
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.carrier import Carrier
 from vigibip.box.config import PlanSettings, QueueSettings
+from vigibip.box.early_answers import EarlyAnswers
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.timers import Timers
 
 _log = logging.getLogger(__name__)
 
 _JITTER = 0.2
-_EARLY_ANSWERS_MAX = 256
 
 
 class _Entry:
@@ -54,6 +54,7 @@ class Outbox:
         settings: QueueSettings,
         plan: PlanSettings,
         book: AlertBook,
+        early_answers: EarlyAnswers,
         carriers: Sequence[Carrier],
         clock: Clock,
         timers: Timers,
@@ -64,6 +65,7 @@ class Outbox:
         self._settings = settings
         self._plan = plan
         self._book = book
+        self._early_answers = early_answers
         self._carriers = carriers
         self._clock = clock
         self._timers = timers
@@ -74,8 +76,6 @@ class Outbox:
         self._backlog: list[tuple[int, int, AlertId]] = []
         """Heap of (attempts, number, id); an entry that flies or is gone is skipped."""
         self._backlog_flying = 0
-        self._early_answers: dict[AlertId, Answer] = {}
-        """For presses that this box does not know (yet: its disk may have failed it)."""
         self._post_spoke_s = -math.inf
         """When the last receipt came."""
 
@@ -88,7 +88,7 @@ class Outbox:
             if alert.waiting:
                 entry = self._entries[alert.alert_id] = _Entry(alert)
                 self._push_back(entry)
-            elif alert.state is AlertState.PARKED:
+            if alert.state is AlertState.PARKED:
                 self._begin_refused(alert)
             self._watch(alert)
 
@@ -97,14 +97,27 @@ class Outbox:
         entry = self._entries[alert.alert_id] = _Entry(alert)
         self._send(entry)
         self._watch(alert)
-        early = self._early_answers.pop(alert.alert_id, None)
+        early = self._early_answers.take(alert.alert_id)
         if early is not None:
-            self._take_answer(alert, early)
+            self._take_answer(alert, early.sequence, early.state)
 
     def stored(self, alert: BoxAlert) -> None:
         """The alert is on the disk; its time without a receipt may have run out before that."""
         if self._clock.monotonic_s() - alert.opened_s >= self._plan.not_reached_after_s:
             self._receipt_due(alert)
+
+    def resend(self, alert: BoxAlert) -> bool:
+        """Send a parked alert again, as one that waits; return whether a carrier has it now.
+
+        It stays parked, with its fault, until the post takes it. Saving it is left to the caller.
+        """
+        alert.receipt = None
+        alert.receipt_utc = None
+        alert.revision += 1
+        entry = self._entries.get(alert.alert_id)
+        if entry is None:
+            entry = self._entries[alert.alert_id] = _Entry(alert)
+        return self._send(entry)
 
     # CarrierEvents
 
@@ -156,15 +169,15 @@ class Outbox:
         self._leave(alert.alert_id)
 
     def received_answer(self, carrier: Carrier, answer: Answer) -> None:
-        concerned = []
+        concerned, early = [], []
         for text in answer.alerts:
             alert = self._book.get(AlertId.parse(text))
-            if alert is None:
-                self._keep_early(AlertId.parse(text), answer)
-                continue
-            concerned.append(alert)
-            self._take_answer(alert, answer)
-        saving = self._book.save(concerned)
+            if alert is not None:
+                concerned.append(alert)
+                self._take_answer(alert, answer.sequence, answer.state)
+            elif (kept := self._early_answers.keep(AlertId.parse(text), answer)) is not None:
+                early.append(kept)
+        saving = self._book.save(concerned, early)
 
         def acknowledge(_done: object) -> None:
             if not saving.cancelled() and saving.result():
@@ -172,28 +185,19 @@ class Outbox:
 
         saving.add_done_callback(acknowledge)
 
-    def _keep_early(self, alert_id: AlertId, answer: Answer) -> None:
-        # A new connection may bring an older answer again, after the newer one.
-        kept = self._early_answers.get(alert_id)
-        if kept is not None and kept.sequence >= answer.sequence:
-            return
-        self._early_answers[alert_id] = answer
-        if len(self._early_answers) > _EARLY_ANSWERS_MAX:
-            del self._early_answers[next(iter(self._early_answers))]
-
     def _begin_refused(self, alert: BoxAlert) -> None:
         if alert.state is not AlertState.PARKED:
             return
         reason = alert.receipt_reason or "no reason was given"
         self._faults.begin(FaultCode.REFUSED, reason, str(alert.alert_id))
 
-    def _take_answer(self, alert: BoxAlert, answer: Answer) -> None:
-        if alert.answer_sequence is not None and alert.answer_sequence >= answer.sequence:
+    def _take_answer(self, alert: BoxAlert, sequence: int, state: str) -> None:
+        if alert.answer_sequence is not None and alert.answer_sequence >= sequence:
             return
         self._trace.stamp("box.answer", str(alert.alert_id))
-        alert.answer_sequence = answer.sequence
+        alert.answer_sequence = sequence
         alert.revision += 1
-        if answer.state == "coming":
+        if state == "coming":
             self._book.apply(alert, AlertEvent.ANSWER)
         elif alert.state is not AlertState.COMING:
             # Nobody answered what the post has: it has it. The wait goes on all the same, because

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vigibip.base.config import load_settings
-from vigibip.base.errors import ConfigurationError, PeerError, VigibipError
+from vigibip.base.errors import ConfigurationError, PeerError, UsageError, VigibipError
 
 if TYPE_CHECKING:
     from vigibip.box.config import BoxSettings
@@ -98,6 +98,30 @@ def revoke(device: DeviceId, config: Config = DEFAULT_CONFIG) -> None:
 
     revoke_paired(settings, device)
     print(f"bip {device} révoqué")
+
+
+@app.command()
+def resend(
+    alert: Annotated[str, typer.Argument(help="L'alerte mise de côté : 16 chiffres hexa.")],
+    config: Config = DEFAULT_CONFIG,
+) -> None:
+    """Renvoyer une alerte que le poste avait refusée, une fois réparé ce qui n'allait pas."""
+    settings = _settings(config)
+    from vigibip.alert.ids import AlertId
+    from vigibip.box.control import ask
+
+    try:
+        alert_id = AlertId.parse(alert.strip().lower())
+    except ValueError as error:
+        raise UsageError(
+            "une alerte a 16 chiffres hexa ; « vigibip box status » les dit après « refused: »"
+        ) from error
+    told = ask(settings.control_path, "resend", alert=str(alert_id))
+    if "error" in told:
+        raise UsageError(f"alerte {alert_id} : {told['error']}")
+    print(f"alerte {alert_id} " + ("renvoyée" if told["sent"] else "en attente d'une voie"))
+    if not told["kept"]:
+        print("attention : le disque refuse ; à refaire si le boîtier redémarre", file=sys.stderr)
 
 
 @app.command()

@@ -34,7 +34,7 @@ STAGES: dict[str, str] = {
     DELIVERED: "bip : « transmis » dans la paume",
     KEYED: "agent : répond (DTMF)",
     "post.answered": "poste : réponse vérifiée",
-    "box.answer": "boîtier : réponse sur le disque",
+    "box.answer": "boîtier : réponse reçue",
     "post.told": "poste : le boîtier a la réponse",
     COMING: "bip : « on arrive » dans la paume",
 }

@@ -22,6 +22,7 @@ from vigibip.box.store.records import (
     AlertRecord,
     Contents,
     DeviceRecord,
+    EarlyAnswerRecord,
     HeardRecord,
     WindowRecord,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "AlertRecord",
     "Contents",
     "DeviceRecord",
+    "EarlyAnswerRecord",
     "HeardRecord",
     "NewerSchemaError",
     "Store",
@@ -80,13 +82,19 @@ class Store:
             await asyncio.to_thread(self._writer.close)
 
     async def write_alerts(
-        self, alerts: Sequence[AlertRecord], windows: Sequence[WindowRecord], utc: datetime | None
+        self,
+        alerts: Sequence[AlertRecord],
+        windows: Sequence[WindowRecord],
+        utc: datetime | None,
+        early_answers: Sequence[EarlyAnswerRecord] = (),
     ) -> None:
         """Write all of it, or nothing. `utc`: the time, None while the clock is unsure."""
 
         def job(connection: sqlite3.Connection) -> None:
             for alert in alerts:
                 records.write_alert(connection, alert)
+            for answer in early_answers:
+                records.write_early_answer(connection, answer)
             for window in windows:
                 records.write_window(connection, window)
             if utc is not None:

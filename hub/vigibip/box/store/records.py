@@ -14,6 +14,9 @@ from vigibip.wire import window
 # So many alerts are remembered in memory; an older press that comes again goes to the post
 # marked late, and the post's longer memory decides.
 REMEMBERED_MAX = 4096
+# Answers to presses that are not known; the post tells an answer again to a box that brings it an
+# alert again, so that one that had no room here is late, not lost.
+EARLY_ANSWERS_MAX = 256
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
 
@@ -54,6 +57,15 @@ class AlertRecord:
     answer_sequence: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EarlyAnswerRecord:
+    """The newest answer to a press that is not known (yet: the disk may have failed it)."""
+
+    alert_id: AlertId
+    sequence: int
+    state: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRecord:
     """A device's replay window, and the tags of press frames that are new since the last one."""
@@ -79,9 +91,11 @@ class Contents:
 
     devices: tuple[DeviceRecord, ...]
     alerts: tuple[AlertRecord, ...]
-    """By number: every waiting one, and the newest others."""
+    """By number: every waiting and every parked one, and the newest others."""
     tags: dict[int, dict[int, bytes]]
     """By device and counter."""
+    early_answers: tuple[EarlyAnswerRecord, ...]
+    """Oldest first."""
     last_utc: datetime | None
     """The latest time that was ever written; the clock cannot truly be before it."""
     from_copy: bool = False
@@ -105,6 +119,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         devices=read_devices(connection),
         alerts=read_alerts(connection),
         tags=tags,
+        early_answers=read_early_answers(connection),
         last_utc=None if last is None else from_ms(last[0]),
     )
 
@@ -135,8 +150,8 @@ def read_alerts(connection: sqlite3.Connection) -> tuple[AlertRecord, ...]:
     rows = connection.execute(
         "SELECT number, device, press, state, opened_ms, clock_sure, age_s, late, battery_mv, "
         "rssi_dbm, receipt, receipt_reason, receipt_ms, answer_sequence FROM alerts "
-        "WHERE receipt IS NULL OR number > (SELECT coalesce(max(number), 0) FROM alerts) - ? "
-        "ORDER BY number",
+        "WHERE receipt IS NULL OR state = 'parked' "
+        "OR number > (SELECT coalesce(max(number), 0) FROM alerts) - ? ORDER BY number",
         (REMEMBERED_MAX,),
     )
     return tuple(
@@ -156,6 +171,28 @@ def read_alerts(connection: sqlite3.Connection) -> tuple[AlertRecord, ...]:
             answer_sequence=row[13],
         )
         for row in rows
+    )
+
+
+def read_early_answers(connection: sqlite3.Connection) -> tuple[EarlyAnswerRecord, ...]:
+    rows = connection.execute(
+        "SELECT device, press, sequence, state FROM early_answers ORDER BY sequence"
+    )
+    return tuple(EarlyAnswerRecord(AlertId(row[0], row[1]), row[2], row[3]) for row in rows)
+
+
+def write_early_answer(connection: sqlite3.Connection, record: EarlyAnswerRecord) -> None:
+    """Keep the newer of two for the same press, and no more than EARLY_ANSWERS_MAX in all."""
+    connection.execute(
+        "INSERT INTO early_answers (device, press, sequence, state) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (device, press) DO UPDATE SET sequence = excluded.sequence, "
+        "state = excluded.state WHERE excluded.sequence > sequence",
+        (record.alert_id.device_id, record.alert_id.press, record.sequence, record.state),
+    )
+    connection.execute(
+        "DELETE FROM early_answers WHERE (device, press) IN (SELECT device, press "
+        "FROM early_answers ORDER BY sequence DESC LIMIT -1 OFFSET ?)",
+        (EARLY_ANSWERS_MAX,),
     )
 
 
@@ -184,6 +221,11 @@ def write_alert(connection: sqlite3.Connection, alert: AlertRecord) -> None:
             None if alert.receipt_utc is None else to_ms(alert.receipt_utc),
             alert.answer_sequence,
         ),
+    )
+    # The row holds it from now on.
+    connection.execute(
+        "DELETE FROM early_answers WHERE device = ? AND press = ?",
+        (alert.alert_id.device_id, alert.alert_id.press),
     )
 
 
