@@ -12,16 +12,18 @@ from tests.box.peers import Bip, MemoryLink
 from vigibip.alert.messages import Alert, Answer, BoxStatus, Receipt
 from vigibip.base.clock import DrivenClock
 from vigibip.box.carrier import CarrierEvents
-from vigibip.box.config import BoxSettings
+from vigibip.box.config import BoxSettings, PlanSettings, QueueSettings
 from vigibip.box.daemon import BoxDaemon
 from vigibip.box.faults import FaultCode
+from vigibip.box.schedule import Schedule, data_schedule
 
 
 class SmallCarrier:
     """A Carrier that notes what it is given and says what a test has it say."""
 
-    def __init__(self) -> None:
-        self.name = "data"
+    def __init__(self, name: str = "data", schedule: Schedule | None = None) -> None:
+        self.name = name
+        self.schedule = schedule or data_schedule(QueueSettings(), PlanSettings())
         self.up = False
         self.busy = False
         self.counts: dict[str, int] = {}
@@ -70,6 +72,11 @@ class SmallCarrier:
         receipt = {"alert": alert, "verdict": verdict, "reason": reason}
         self._events.received_receipt(self, Receipt.model_validate(receipt))
 
+    def fail(self, alert: str) -> None:
+        """Tell that what was handed over did not leave."""
+        assert self._events is not None
+        self._events.did_not_leave(self, alert)
+
     def answer(self, sequence: int, *alerts: str, state: str = "coming") -> None:
         assert self._events is not None
         answer = {"sequence": sequence, "alerts": list(alerts), "state": state}
@@ -85,11 +92,12 @@ class SmallCarrier:
 class DrivenBox:
     """The daemon under test; `restart` ends it in good order and starts it again."""
 
-    def __init__(self, settings: BoxSettings) -> None:
+    def __init__(self, settings: BoxSettings, *others: SmallCarrier) -> None:
         self.settings = settings
         self.clock = DrivenClock(settle=self.settle)
         self.link = MemoryLink()
         self.carrier = SmallCarrier()
+        self.carriers = [self.carrier, *others]
         self.daemon = self._build()
 
     def _build(self) -> BoxDaemon:
@@ -97,7 +105,7 @@ class DrivenBox:
             self.settings,
             clock=self.clock,
             link=self.link,
-            carriers=[self.carrier],
+            carriers=self.carriers,
             chance=random.Random(7),
         )
 

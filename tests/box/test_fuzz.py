@@ -14,9 +14,10 @@ from vigibip.alert import topics
 from vigibip.alert.messages import Answer, Receipt, authenticate, seal_message
 from vigibip.base.clock import DrivenClock
 from vigibip.box.carrier import Carrier
-from vigibip.box.config import DataSettings
+from vigibip.box.config import DataSettings, PlanSettings, QueueSettings
 from vigibip.box.data_carrier import DataCarrier
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.schedule import data_schedule
 from vigibip.box.serial_link import SerialLink
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
@@ -112,6 +113,7 @@ async def test_messages_in_the_posts_name(authority: Authority) -> None:
         box_id=BOX_ID,
         post=enrolment_for(authority, "127.0.0.1", 9).posts[0],
         settings=DataSettings(),
+        schedule=data_schedule(QueueSettings(), PlanSettings()),
         clock=clock,
         trust=ClockTrust(clock),
         timers=Timers(clock),

@@ -54,6 +54,7 @@ class BoxAlert:
         "battery_mv",
         "clock_sure",
         "delivered_s",
+        "handed_over",
         "late",
         "number",
         "opened_s",
@@ -101,6 +102,8 @@ class BoxAlert:
         """Address and up-counter of the last frame that brought this press in this run."""
         self.restored = False
         """True when an earlier run of the box opened it."""
+        self.handed_over = False
+        """True once a carrier had it in this run."""
         self.revision = 1
         self.written = 0
 

@@ -1,7 +1,13 @@
 """The contract of a carrier: one way out of the box. `data` is the first; `sms` and `dc09` follow.
 
 A carrier keeps nothing: what it could not hand over, or lost on the way, is sent again by the
-outbox, because only the post's receipt ends an alert's wait.
+outbox, because only the post's receipt ends an alert's wait. When it is handed an alert, first and
+again, is said by its schedule alone; the outbox asks that, and keeps every carrier's share apart:
+one that comes up, goes down or gets a receipt changes nothing of what another one was handed.
+
+Carriers are listed in order. One whose schedule starts it later does so behind those before it
+that are up, and at once as soon as none of them is: so a carrier must tell `carrier_down` the
+moment that it knows.
 """
 
 from __future__ import annotations
@@ -10,6 +16,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from vigibip.alert.messages import Alert, Answer, BoxStatus, Receipt
+from vigibip.box.schedule import Schedule
 
 
 class CarrierEvents(Protocol):
@@ -19,7 +26,17 @@ class CarrierEvents(Protocol):
         """It can send from now on; nothing that was sent before may be counted on."""
         ...
 
-    def carrier_down(self, carrier: Carrier) -> None: ...
+    def carrier_down(self, carrier: Carrier) -> None:
+        """It was up and is known to be down: those listed after it wait no more."""
+        ...
+
+    def did_not_leave(self, carrier: Carrier, alert: str) -> None:
+        """`send` said True, and the alert of this id never left the box and never will by itself.
+
+        For a carrier whose hand-over may fail later. It is handed over again at its next time, or
+        as soon as the carrier comes up.
+        """
+        ...
 
     def received_receipt(self, carrier: Carrier, receipt: Receipt) -> None:
         """An authenticated receipt; it may come late, twice, or for what is not known."""
@@ -35,6 +52,11 @@ class Carrier(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def schedule(self) -> Schedule:
+        """When it has an alert, first and again; never changes."""
+        ...
 
     @property
     def up(self) -> bool:
@@ -69,7 +91,7 @@ class Carrier(Protocol):
         ...
 
     def tell_status(self, status: BoxStatus) -> None:
-        """Lost when down."""
+        """Lost when down, and where each message costs."""
         ...
 
     async def close(self) -> None: ...

@@ -32,6 +32,7 @@ from vigibip.box.intake import Intake
 from vigibip.box.link import ReceiverLink
 from vigibip.box.outbox import Outbox
 from vigibip.box.replies import Replier
+from vigibip.box.schedule import data_schedule
 from vigibip.box.serial_link import SerialLink
 from vigibip.box.store import Store
 from vigibip.box.timers import Timers
@@ -91,6 +92,7 @@ class BoxDaemon:
                     box_id=enrolment.box_id,
                     post=post,
                     settings=settings.data,
+                    schedule=data_schedule(settings.queue, settings.plan),
                     clock=clock,
                     trust=self._trust,
                     timers=self._timers,

@@ -27,6 +27,7 @@ from vigibip.box.carrier import CarrierEvents
 from vigibip.box.config import DataSettings
 from vigibip.box.enrolment import EnrolledPost
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.schedule import Schedule
 from vigibip.box.timers import Timer, Timers
 from vigibip.box.trust import ClockTrust
 from vigibip.mqtt.session import EndCause, Session, SessionSettings
@@ -50,6 +51,7 @@ class DataCarrier:
         box_id: str,
         post: EnrolledPost,
         settings: DataSettings,
+        schedule: Schedule,
         clock: Clock,
         trust: ClockTrust,
         timers: Timers,
@@ -57,6 +59,7 @@ class DataCarrier:
         chance: random.Random,
     ) -> None:
         self.name = "data"
+        self.schedule = schedule
         self._box_id = box_id
         self._post = post
         self._settings = settings
