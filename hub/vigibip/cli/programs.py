@@ -11,6 +11,10 @@ PACKAGES = {
     "mosquitto": "mosquitto",
     "multimon-ng": "multimon-ng",
     "chromium": "chromium",
+    "gammu": "gammu",
+    "gammu-smsd": "gammu-smsd",
+    "smsd": "smstools",
+    "bearerbox": "kannel",
 }
 _DAEMONS_PATH = "/usr/sbin:/sbin"
 _APT_LIMIT_S = 900

@@ -206,6 +206,12 @@ def _operator(modem: SimulatedModem, command: Command) -> Answer:
     return OK if mode == 3 else _needs_sim(modem)
 
 
+def _packet_attached(modem: SimulatedModem, _command: Command) -> Answer:
+    coverage = modem.registered_to
+    attached = any(stat in (Registered.HOME, Registered.ROAMING) for stat in coverage.packet)
+    return Answer(lines=(f"+CGATT: {int(attached)}",))
+
+
 def _needs_sim(modem: SimulatedModem) -> Answer:
     modem.require_sim()
     return OK
@@ -340,6 +346,7 @@ _COMMANDS: dict[str, dict[Form, Handler]] = {
         for name in ("+CREG", "+CGREG", "+CEREG")
     },
     "+COPS": {Form.READ: _operator_is, Form.SET: _operator, Form.TEST: _scan},
+    "+CGATT": {Form.READ: _packet_attached, Form.TEST: _say("+CGATT: (0,1)")},
     "+CSQ": {Form.RUN: _signal, Form.TEST: _say("+CSQ: (0-31,99),(0-7,99)")},
     "+CESQ": {
         Form.RUN: _extended_signal,

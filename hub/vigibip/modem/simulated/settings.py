@@ -39,6 +39,11 @@ class Coverage:
         return any(stat in _IN for stat in (self.creg, self.cgreg, self.cereg))
 
     @property
+    def packet(self) -> tuple[Registered, Registered]:
+        """The packet domains of 2G and 3G, and of LTE."""
+        return (self.cgreg, self.cereg)
+
+    @property
     def circuit(self) -> bool:
         """SMS go over the circuit domain, which AT+CREG? tells of."""
         return self.creg in _IN
