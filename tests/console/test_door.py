@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from datetime import timedelta
 from types import SimpleNamespace
 
 import httpx
 import pytest
+from fastapi import Request
 
 from tests.console.conftest import PASSWORD, csrf_of, log_in
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import UsageError
 from vigibip.console.accounts import Accounts
 from vigibip.console.app import Console
+from vigibip.console.door import _address
 from vigibip.console.throttle import Throttle
+from vigibip.post.store.database import SqliteDatabase, raw
 
 
 async def test_nobody_sees_anything_before_the_login(desk: SimpleNamespace) -> None:
@@ -211,6 +215,43 @@ async def test_a_session_ends_idle_after_an_hour_and_always_after_a_day(place, a
         mine.close()
 
 
+async def test_a_disk_that_takes_nothing_puts_nobody_out(place, accounts, monkeypatch) -> None:
+    clock = DrivenClock()
+    mine = Accounts(place.settings.data_dir / "console.sqlite", clock=clock)
+    mine.start()
+    tried = []
+    try:
+        entered = await mine.enter("alice", PASSWORD)
+        assert entered is not None
+        begin, commit = SqliteDatabase.begin, SqliteDatabase.commit
+        before = 0
+
+        def count(database: SqliteDatabase, connection) -> None:
+            nonlocal before
+            begin(database, connection)
+            before = raw(connection).total_changes
+
+        def full(database: SqliteDatabase, connection) -> None:
+            if raw(connection).total_changes != before:
+                tried.append(1)
+                raise sqlite3.OperationalError("database or disk is full")
+            commit(database, connection)
+
+        monkeypatch.setattr(SqliteDatabase, "begin", count)
+        monkeypatch.setattr(SqliteDatabase, "commit", full)
+        for _ in range(36):
+            await clock.advance(100)
+            assert await mine.session(entered[0])
+            assert await mine.session(entered[0])
+        # Trying at each beat of each page would wear out what is left of the disk.
+        assert 0 < len(tried) <= 36
+        await clock.advance(120)
+        # What could not be written is not used: the session ends by what is on the disk.
+        assert await mine.session(entered[0]) is None
+    finally:
+        mine.close()
+
+
 async def test_asking_for_a_session_writes_at_most_once_a_minute(place, accounts) -> None:
     clock = DrivenClock()
     mine = Accounts(place.settings.data_dir / "console.sqlite", clock=clock)
@@ -291,6 +332,21 @@ async def test_an_account_of_ones_own_does_not_reset_the_address() -> None:
         throttle.failed("own", "insider")
         throttle.passed("own", "insider")
     assert throttle.wait_s(next(names), "insider") > 0
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("x" * 5000, "?"),
+        ("", "?"),
+    ],
+)
+def test_an_ipv6_customer_is_one_stranger_not_many(address: str, counted: str) -> None:
+    assert _address(Request({"type": "http", "client": (address, 1)})) == counted
 
 
 async def test_a_flood_of_invented_logins_takes_bounded_memory() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import re
 import secrets
 import unicodedata
@@ -15,14 +16,17 @@ from pathlib import Path
 from typing import TypeVar
 
 import argon2
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from vigibip.base.clock import Clock, SystemClock
-from vigibip.base.errors import UsageError
+from vigibip.base.errors import StorageError, UsageError
 from vigibip.base.writer import Writer
 from vigibip.console.schema import HEAD_REVISION, Account, Link, SessionRow
 from vigibip.post.config import PostSettings
 from vigibip.post.store.database import SqliteDatabase, migrate
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -71,6 +75,8 @@ class Accounts:
         self._hasher = argon2.PasswordHasher()
         self._hashing = ThreadPoolExecutor(_HASHERS, thread_name_prefix="argon2")
         self._decoy: str | None = None
+        # After a failure: when it may be tried again, monotonic.
+        self._use_again_s = 0.0
 
     def start(self) -> None:
         """Create or migrate the file, and open it. Raises StorageError."""
@@ -218,15 +224,29 @@ class Accounts:
             if row is None:
                 return None
             if now - row.used_at > SESSION_IDLE or now - row.opened_at > SESSION_LIFE:
-                connection.execute(delete(SessionRow).where(SessionRow.digest == digest))
                 return None
             if now - row.used_at > _USED_GRAIN:
-                connection.execute(
-                    update(SessionRow).where(SessionRow.digest == digest).values(used_at=now)
-                )
+                unwritten.append(digest)
             return Session(digest, row.login, row.csrf)
 
-        return await self._writer.run(use)
+        unwritten: list[str] = []
+        session = await self._writer.run(use)
+        if unwritten and self._clock.monotonic_s() >= self._use_again_s:
+            await self._note_use(digest, now)
+        return session
+
+    async def _note_use(self, digest: str, now: datetime) -> None:
+        try:
+            await self._writer.run(
+                lambda connection: connection.execute(
+                    update(SessionRow).where(SessionRow.digest == digest).values(used_at=now)
+                )
+            )
+        except (StorageError, SQLAlchemyError):
+            # A full disk is when a dispatcher most needs the page: he keeps what he has, and the
+            # session ends by its last use that could be written.
+            _log.error("the use of a session cannot be stored")
+            self._use_again_s = self._clock.monotonic_s() + _USED_GRAIN.total_seconds()
 
     async def leave(self, session: Session) -> None:
         """End the session."""
@@ -242,7 +262,14 @@ class Accounts:
         cookie = secrets.token_urlsafe(32)
         session = Session(_digest(cookie), login, secrets.token_urlsafe(32))
         now = self._now()
-        connection.execute(delete(SessionRow).where(SessionRow.opened_at < now - SESSION_LIFE))
+        connection.execute(
+            delete(SessionRow).where(
+                or_(
+                    SessionRow.opened_at < now - SESSION_LIFE,
+                    SessionRow.used_at < now - SESSION_IDLE,
+                )
+            )
+        )
         if instead_of is not None:
             connection.execute(delete(SessionRow).where(SessionRow.digest == _digest(instead_of)))
         connection.execute(

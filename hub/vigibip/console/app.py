@@ -52,7 +52,7 @@ class Console:
         desk = Desk(self._store, door, self._pages, clock)
         lock_file = settings.data_dir / "post.lock"
         self._live = desk.live = Live(self._store, clock, desk.render, lambda: post_runs(lock_file))
-        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
         app.mount("/static", StaticFiles(directory=_STATIC))
         door.add_routes(app)
         desk.add_routes(app)

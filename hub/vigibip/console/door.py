@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from secrets import compare_digest
 from typing import Annotated
 
@@ -129,4 +130,16 @@ class Door:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "?"
+    """Return what tries are counted by: an IPv4 address, or the /64 that an IPv6 customer has.
+
+    Whoever has 2^64 addresses would otherwise be a stranger at each try.
+    """
+    try:
+        address = ip_address(request.client.host if request.client else "")
+    except ValueError:
+        return "?"
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((int(address), 64), strict=False))
+    return str(address)

@@ -16,6 +16,7 @@ import uvicorn
 from vigibip.base.errors import StorageError, UsageError
 from vigibip.base.logs import logging_through
 from vigibip.console.app import Console
+from vigibip.console.connection import PatientConnection
 from vigibip.post.config import PostSettings
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ async def _serve(
     async with console.running():
         config = uvicorn.Config(
             console.asgi,
-            http="h11",
+            http=PatientConnection,
             ws="none",
             lifespan="off",
             log_config=None,
