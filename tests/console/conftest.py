@@ -8,10 +8,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import IO
 
 import httpx
 import pytest
@@ -121,11 +123,16 @@ class Program:
             [sys.executable, "-m", "vigibip", "post", *words], stderr=subprocess.PIPE, text=True
         )
         assert self.process.stderr is not None
+        told = ""
         for line in self.process.stderr:
             if line.startswith("console : "):
                 self.url = line.removeprefix("console : ").strip().rstrip("/")
+                # A pipe that nobody reads would stop the program once it is full.
+                threading.Thread(target=_drain, args=(self.process.stderr,), daemon=True).start()
                 return
-        raise AssertionError("the console did not start")
+            told += line
+        code = self.process.wait(20)
+        raise AssertionError(f"the console did not start: exit code {code}\n{told}")
 
     @property
     def port(self) -> int:
@@ -142,10 +149,7 @@ class Program:
         assert self.process is not None
         if self.process.poll() is None:
             os.kill(self.process.pid, number)
-        code = self.process.wait(20)
-        assert self.process.stderr is not None
-        self.process.stderr.close()
-        return code
+        return self.process.wait(20)
 
     async def link(self, login: str) -> str:
         words = ("account", "link", login, "--create", "--json", "--config")
@@ -154,7 +158,14 @@ class Program:
             stdout=asyncio.subprocess.PIPE,
         )
         out, _ = await process.communicate()
+        assert process.returncode == 0, "the command of the link has failed"
         return self.url + str(json.loads(out)["path"])
+
+
+def _drain(pipe: IO[str]) -> None:
+    with pipe:
+        for _ in pipe:
+            pass
 
 
 @pytest.fixture

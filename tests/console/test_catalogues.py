@@ -22,8 +22,12 @@ HUB = Path(__file__).resolve().parents[2] / "hub" / "vigibip"
 
 
 def shown() -> set[str | tuple[str, ...]]:
-    """Return every message id of templates and of words.py."""
-    methods = [("console/words.py", "python"), ("console/templates/**.html", "jinja2")]
+    """Return every message id of the templates and of the modules that hold words."""
+    methods = [
+        ("console/words.py", "python"),
+        ("modem/advice.py", "python"),
+        ("console/templates/**.html", "jinja2"),
+    ]
     found = extract_from_dir(HUB, methods, {"jinja2": {}}, keywords={"_": None, "ngettext": (1, 2)})
     return {message[2] for message in found}
 
@@ -72,3 +76,12 @@ def test_every_kind_of_fault_state_outcome_and_reason_has_its_words() -> None:
     assert set(OUTCOMES) == set(IncidentOutcome)
     assert set(UNPROVEN) == set(Reason)
     assert {"console", "arrival", "voice"} <= set(WAYS)
+
+
+def test_french_stops_stay_with_the_word_before_them() -> None:
+    for message in po("fr"):
+        words = message.string if isinstance(message.string, tuple) else (message.string,)
+        if message.id:
+            assert not [word for word in words if re.search(r" [:;!?»]|« ", word)]
+            # The narrow one before ; ! ? and the full one before a colon.
+            assert not [word for word in words if re.search(r"[a-zà-ÿ][:;!?]", word)]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
+from datetime import timedelta
 from types import SimpleNamespace
 
+import httpx
 import pytest
 
-from tests.console.conftest import Place, Site, csrf_of, log_in
+from tests.console.conftest import ORIGIN, PASSWORD, Place, Site, csrf_of, log_in
 from vigibip.alert.life import IncidentState
 from vigibip.base.errors import StorageError
 from vigibip.console.live import Readers
@@ -68,6 +71,39 @@ async def test_who_is_second_is_told_so(entered, site: Site) -> None:
         "/incidents/nothing/answer", data=csrf, headers={"accept": "application/json"}
     )
     assert by_script.json() == {"told": "overtaken"}
+
+
+async def test_of_two_who_answer_or_close_at_once_one_is_told(
+    entered, site: Site, accounts
+) -> None:
+    csrf = {"csrf": entered.csrf}
+    script = {"accept": "application/json"}
+    await accounts.add("bob", PASSWORD)
+    async with httpx.AsyncClient(
+        transport=entered.transport, base_url=ORIGIN, headers={"origin": ORIGIN}
+    ) as bob:
+        await bob.post("/login", data={"login": "bob", "password": PASSWORD})
+        bobs = {"csrf": csrf_of((await bob.get("/")).text)}
+        for action, first, second in (
+            ("answer", {}, {}),
+            ("close", {"outcome": "real"}, {"outcome": "real"}),
+            ("close", {"outcome": "real"}, {"outcome": "nobody"}),
+        ):
+            incident = await site.press()
+            path = f"/incidents/{incident}/{action}"
+            forms = (csrf | first | {"presses": "1"}, bobs | second | {"presses": "1"})
+            told = await asyncio.gather(
+                entered.client.post(path, data=forms[0], headers=script),
+                bob.post(path, data=forms[1], headers=script),
+            )
+            assert sorted(one.json()["told"] for one in told) == ["", "overtaken"]
+            again = await entered.client.post(path, data=forms[0], headers=script)
+            # One's own second click is no defeat.
+            assert again.json() == told[0].json()
+            view = await site.store.incident(incident)
+            assert view is not None
+            if action == "answer":
+                await site.store.close_incident(incident, by="x", outcome=IncidentOutcome.REAL)
 
 
 async def test_a_press_that_was_not_on_the_page_is_never_closed_with_it(
@@ -134,7 +170,36 @@ async def test_what_is_unsure_is_marked(entered, site: Site) -> None:
     page = (await entered.client.get("/")).text
     assert "Arrivé en retard" in page
     assert "fait on ne sait quand" in page
-    assert "sans preuve (code faux) : n’a rien arrêté" in page
+    assert "sans preuve (code faux) : n’a rien arrêté" in page
+
+
+async def test_a_flood_of_false_answers_or_late_presses_stays_a_few_lines(
+    entered, site: Site
+) -> None:
+    for _ in range(20):
+        incident = await site.press(0, age_s=4000, late=True)
+    now = site.store._clock.utc()
+    for number in range(40):
+        at = now + timedelta(seconds=number // 4)  # a guesser is quick
+        await site.store.write(
+            lambda c, at=at: incidents.record_unproven(
+                c, incident, by="?", via="voice", reason="wrong-code", now=at
+            )
+        )
+    page = (await entered.client.get("/")).text
+    assert page.count("sans preuve (code faux)") == 3
+    assert "37 réponses plus anciennes, sans preuve" in page
+    assert page.count("Arrivé en retard") == 3
+    assert "17 appuis plus anciens, arrivés en retard" in page
+
+
+async def test_every_open_incident_is_shown_however_many(entered, site: Site) -> None:
+    await site.equip(*(f"Commerce {number}" for number in range(120)))
+    for shop in range(122):
+        await site.press(shop)
+    page = (await entered.client.get("/")).text
+    assert page.count("<article") == 122
+    assert "<title>⚠ 122 sans réponse – VigiBip</title>" in page
 
 
 async def test_joined_presses_are_counted(entered, site: Site) -> None:
@@ -195,6 +260,41 @@ async def test_nothing_is_rendered_anew_while_nothing_changes(entered, site: Sit
     assert (await live.refresh()).number == before.number
     await site.press()
     assert (await live.refresh()).number == before.number + 1
+
+
+async def test_watching_goes_on_after_whatever_fails(entered, site: Site, monkeypatch) -> None:
+    live = entered.console._live
+
+    def fail(*_: object) -> str:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(live, "_render", fail)
+    await site.press()
+    await entered.clock.advance(10)
+    assert entered.clock.monotonic_s() - live.newest.read_s > 6  # and the page says so
+    monkeypatch.undo()
+    await entered.clock.advance(1)
+    await live.refresh()
+    assert live.newest.open_count == 1
+    await site.press(1)
+
+    async def seen() -> None:
+        while live.newest.open_count != 2:
+            await entered.clock.advance(0.1)
+
+    await asyncio.wait_for(seen(), 20)
+
+
+async def test_the_page_says_how_old_it_is_when_the_store_is_silent(
+    entered, site: Site, monkeypatch
+) -> None:
+    async def refuse() -> int:
+        raise StorageError("gone")
+
+    monkeypatch.setattr(entered.console._store, "data_version", refuse)
+    await entered.clock.advance(60)
+    age_ms = (await entered.client.get("/")).text.partition('data-age-ms="')[2].partition('"')[0]
+    assert int(age_ms) >= 60_000
 
 
 def test_the_oldest_stream_of_a_session_makes_room() -> None:

@@ -91,6 +91,19 @@ async def test_a_session_that_ends_ends_its_stream(
         assert (await client.head("/live")).status_code == 401
 
 
+async def test_who_was_put_out_hears_of_nothing_that_came_after(
+    program: Program, site: Site, accounts: Accounts
+) -> None:
+    async with browser(program) as client:
+        await log_in(client)
+        async with client.stream("GET", "/live") as stream:
+            lines = stream.aiter_lines()
+            await next_event(lines, "incidents")
+            await accounts.remove("alice")
+            await site.press()
+            assert not any([line == "event: incidents" async for line in lines])
+
+
 async def test_open_streams_do_not_hold_its_end(
     program: Program, site: Site, accounts: Accounts
 ) -> None:

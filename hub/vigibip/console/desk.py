@@ -12,6 +12,7 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from vigibip.alert.life import IncidentState
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.console.accounts import Session
@@ -27,8 +28,8 @@ _log = logging.getLogger(__name__)
 
 # Also keeps the stream through proxies that end silent ones, and tells the page that it is live.
 _BEAT_S = 2.0
-# How often a stream asks whether its session still stands.
-_SESSION_CHECK_S = 5.0
+
+_ANSWERED = (IncidentState.COMING, IncidentState.ON_SCENE)
 
 _Id = Annotated[str, Form(max_length=100)]
 
@@ -71,6 +72,9 @@ class Desk:
     def html_for(self, snapshot: Snapshot, session: Session) -> str:
         return snapshot.html.replace(self._csrf_mark, session.csrf)
 
+    def _age_s(self, snapshot: Snapshot) -> float:
+        return self._clock.monotonic_s() - snapshot.read_s
+
     # Reading
 
     async def page(self, request: Request, told: str = "") -> Response:
@@ -92,6 +96,7 @@ class Desk:
             live=self.html_for(snapshot, session),
             snapshot=snapshot,
             now=self._clock.utc(),
+            age_ms=round(1000 * self._age_s(snapshot)),
             told=told,
         )
 
@@ -110,29 +115,27 @@ class Desk:
     ) -> AsyncIterator[str]:
         """Yield what the page is told, until its session, its turn or the console ends."""
         number = 0
-        next_check_s = self._clock.monotonic_s() + _SESSION_CHECK_S
         # How soon a browser tries again after the stream broke.
         yield "retry: 1000\n\n"
         while not reader.gone:
             snapshot = await self.live.after(number, _BEAT_S)
             if self.live.ended:
                 return
-            if self._clock.monotonic_s() >= next_check_s:
-                next_check_s = self._clock.monotonic_s() + _SESSION_CHECK_S
-                if await self._door.session(request) is None:
-                    yield _event("over", {})
-                    return
-            now = self._clock.utc()
+            # Before anything is told: whoever was put out hears of nothing that came after.
+            if await self._door.session(request) is None:
+                yield _event("over", {})
+                return
+            age_s = 0.0 if self.live.newest is None else self._age_s(self.live.newest)
+            told = {"now": self._clock.utc().isoformat(), "age_s": round(age_s, 1)}
             if snapshot is None:
-                newest = self.live.newest
-                age_s = 0.0 if newest is None else (now - newest.read_at).total_seconds()
-                yield _event("beat", {"now": now.isoformat(), "age_s": round(age_s, 1)})
+                yield _event("beat", told | {"number": number})
             else:
                 number = snapshot.number
                 yield _event(
                     "incidents",
-                    {
-                        "now": now.isoformat(),
+                    told
+                    | {
+                        "number": number,
                         "open": snapshot.open_count,
                         "waiting": snapshot.waiting,
                         "faults": snapshot.faults,
@@ -149,12 +152,23 @@ class Desk:
     # Acting
 
     async def answer(self, request: Request, incident_id: str, csrf: Csrf) -> Response:
-        return await self._act(
-            request, csrf, lambda by: self._store.answer_incident(incident_id, by=by)
-        )
+        async def act(by: str) -> bool:
+            # The store takes a second answer too: two officers may come. Two dispatchers who
+            # click for the same one would each send a patrol.
+            view = await self._store.incident(incident_id)
+            if view is not None and view.state is IncidentState.OPEN:
+                await self._store.answer_incident(incident_id, by=by)
+                view = await self._store.incident(incident_id)
+            return view is not None and view.state in _ANSWERED and view.answered_by == by
+
+        return await self._act(request, csrf, act)
 
     async def arrive(self, request: Request, incident_id: str, csrf: Csrf) -> Response:
-        return await self._act(request, csrf, lambda by: self._store.arrive(incident_id, by=by))
+        async def act(by: str) -> bool:
+            await self._store.arrive(incident_id, by=by)
+            return True
+
+        return await self._act(request, csrf, act)
 
     async def close(
         self,
@@ -164,13 +178,15 @@ class Desk:
         outcome: Annotated[IncidentOutcome, Form()],
         presses: Annotated[int, Form()],
     ) -> Response:
-        return await self._act(
-            request,
-            csrf,
-            lambda by: self._store.close_incident(
+        async def act(by: str) -> bool:
+            await self._store.close_incident(
                 incident_id, by=by, outcome=outcome, seen_presses=presses
-            ),
-        )
+            )
+            # Closing again changes nothing, whatever outcome the second one chose.
+            view = await self._store.incident(incident_id)
+            return view is None or (view.closed_by, view.outcome) == (by, outcome)
+
+        return await self._act(request, csrf, act)
 
     async def fault_seen(
         self, request: Request, csrf: Csrf, kind: _Id, subject: Annotated[str, Form()] = ""
@@ -178,12 +194,20 @@ class Desk:
         if not FAULTS.get(kind, UNKNOWN_FAULT).seen:
             # It is still so: looking away does not mend it.
             return self._pages.refusal(422)
-        return await self._act(request, csrf, lambda _: self._store.clear_fault(kind, subject))
+
+        async def act(_: str) -> bool:
+            await self._store.clear_fault(kind, subject)
+            return True
+
+        return await self._act(request, csrf, act)
 
     async def _act(
-        self, request: Request, csrf: str, action: Callable[[str], Awaitable[object]]
+        self, request: Request, csrf: str, action: Callable[[str], Awaitable[bool]]
     ) -> Response:
-        """Do `action` in the reader's name, and tell the page's script or show the page again."""
+        """Do `action` in the reader's name, and tell the page's script or show the page again.
+
+        action: returns whether what stands now is what this reader asked for.
+        """
         by_script = request.headers.get("accept") == "application/json"
         session = await self._door.session(request)
         if session is None:
@@ -194,7 +218,8 @@ class Desk:
             return JSONResponse({"told": "old"}, 403) if by_script else self._pages.refusal(403)
         told = ""
         try:
-            await action(session.login)
+            if not await action(session.login):
+                told = "overtaken"
         except (UnknownIncidentError, IllegalEventError):
             # Somebody else was first; the page that follows shows what he did.
             told = "overtaken"

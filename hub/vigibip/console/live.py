@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
@@ -18,7 +18,9 @@ _log = logging.getLogger(__name__)
 
 # A dispatcher sees a change within this time; asking the store costs some microseconds.
 WATCH_S = 0.1
-INCIDENTS_MAX = 100
+# Every open incident is shown: a shop has one at most. The limit only bounds a broken store.
+_OPEN_MAX = 5000
+_CLOSED_MAX = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +36,8 @@ class Picture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The page's live part. `number` grows with each change; `read_at` is when the store said so.
+    """The page's live part. `number` grows with each change; `read_s` (monotonic) is when the
+    store said so.
 
     `waiting`: the open incidents that nobody has answered.
     """
@@ -44,7 +47,7 @@ class Snapshot:
     open_count: int
     waiting: int
     faults: int
-    read_at: datetime
+    read_s: float
 
 
 class Live:
@@ -79,6 +82,10 @@ class Live:
                 if not failing:
                     _log.error("the store does not answer: %s", error)
                 failing = True
+            except Exception as error:  # noqa: BLE001 - what is wrong in one row may be over soon
+                if not failing:
+                    _log.error("what stands cannot be shown: %s", type(error).__name__)
+                failing = True
             await self._clock.sleep(WATCH_S)
 
     async def refresh(self) -> Snapshot:
@@ -89,7 +96,7 @@ class Live:
             today = self._clock.utc().astimezone().date()
             stands = (version, self._post_runs(), today)
             if self._snapshot is not None and stands == self._shown:
-                self._snapshot = replace(self._snapshot, read_at=self._clock.utc())
+                self._snapshot = replace(self._snapshot, read_s=self._clock.monotonic_s())
                 return self._snapshot
             snapshot = await self._read(stands[1])
             async with self._changed:
@@ -99,16 +106,16 @@ class Live:
             return snapshot
 
     async def _read(self, post_runs: bool | None) -> Snapshot:
-        incidents = await self._store.incidents(limit=INCIDENTS_MAX)
+        read_s = self._clock.monotonic_s()
+        opened = await self._store.incidents(open_only=True, limit=_OPEN_MAX)
+        known = {one.id for one in opened}
+        latest = await self._store.incidents(limit=len(opened) + _CLOSED_MAX)
         picture = Picture(
             # By when they were opened, not by the last press: a row that jumps under the hand of
             # a dispatcher makes him answer for another shop.
-            opened=sorted(
-                (one for one in incidents if one.closed_at is None),
-                key=lambda one: (one.opened_at, one.id),
-                reverse=True,
-            ),
-            closed=[one for one in incidents if one.closed_at is not None],
+            opened=sorted(opened, key=lambda one: (one.opened_at, one.id), reverse=True),
+            # What was closed between the two questions is still shown open: it comes next.
+            closed=[one for one in latest if one.closed_at is not None and one.id not in known],
             faults=await self._store.faults(),
             shops={shop.box_id: shop.name for shop in await self._store.shops()},
             post_runs=post_runs,
@@ -122,7 +129,7 @@ class Live:
             open_count=len(picture.opened),
             waiting=sum(one.state.value == "open" for one in picture.opened),
             faults=len(picture.faults) + (post_runs is False),
-            read_at=self._clock.utc(),
+            read_s=read_s,
         )
 
     async def after(self, number: int, wait_s: float) -> Snapshot | None:

@@ -101,14 +101,22 @@ FAULTS: Mapping[str, FaultWords] = {
         _("It may have been a press: have a patrol pass by the shop, and tell a technician."),
         seen=True,
     ),
+    "press-of-revoked-box": FaultWords(
+        _("Somebody pressed in a shop whose box was revoked"),
+        _(
+            "No radio announces it. Send a patrol to the shop: somebody may need help there, or "
+            "the box may be in a thief's hands."
+        ),
+        seen=True,
+    ),
     "box-unknown": FaultWords(
-        _("A box calls that is not enrolled here"),
-        _("Have a technician enrol it, or switch it off."),
+        _("Somebody calls in the name of a box that is not served here"),
+        _("Nothing of it was believed. Have a technician look for the box, and enrol it or not."),
         seen=True,
     ),
     "box-floods": FaultWords(
-        _("A box sends far too many messages"),
-        _("Some of them have to wait. Call the shop, and tell a technician."),
+        _("Somebody sends far too many messages in a box's name"),
+        _("The box's own may have to wait. Call the shop, and tell a technician."),
         seen=True,
     ),
     "press-late": FaultWords(

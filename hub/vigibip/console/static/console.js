@@ -9,10 +9,26 @@ const words = byId("words").dataset;
 const SILENCE_MS = 6000;
 // A hand that was already on its way when the page moved would press another shop's button.
 const SETTLE_MS = 500;
-// As long as nobody has answered, the room is told again.
+// As long as nobody has answered, or this page stands still, the room is told again.
 const RING_AGAIN_MS = 15000;
+const TROUBLE_AGAIN_MS = 30000;
+// Who is about to close an incident has to see that its shop has pressed again.
+const READ_MS = 1500;
+// A button that is held so long is no click: its release was lost, or it is a menu.
+const HELD_MS = 2000;
+// A broken line that nobody ended looks open for ever: then it is opened anew.
+const LISTEN_AGAIN_MS = 10000;
+// An answer of the console that takes longer will not come.
+const SEND_MS = 8000;
 
-let fresh = Date.now(); // when this page last showed how things stand
+// One of these clocks stands still while the machine sleeps, the other may be set: what is told by
+// both is never younger than it is.
+const moment = (age_ms = 0) => ({ wall: Date.now() - age_ms, steady: performance.now() - age_ms });
+const ago = (then) => Math.max(Date.now() - then.wall, performance.now() - then.steady);
+
+let fresh = moment(Number(live.dataset.ageMs)); // when this page last showed how things stand
+let heard_at = moment(); // when the console last said anything
+let shown = null; // the number of what is shown
 let over = false;
 let stalled = false; // the console answers, and the store behind it does not
 
@@ -22,29 +38,52 @@ let stalled = false; // the console answers, and the store behind it does not
 // pressed, a list that is being read, a closing that is open.
 const sent = new Map();
 let waiting_update = null;
-let pressing = false;
-let moved = 0;
+let pressed_at = null; // since when a button is held down, by performance.now()
+let moved = -SETTLE_MS; // when something last changed its place, by performance.now()
+const pressed_again = new Map(); // article id -> when its shop did, by performance.now()
 
 function parts(root) {
   return [...root.children].filter((child) => child.id);
 }
 
-function show(html) {
-  if (pressing) {
-    waiting_update = html;
+function show(told) {
+  if (pressed_at !== null) {
+    waiting_update = told;
     return;
   }
   const template = document.createElement("template");
-  template.innerHTML = html;
-  const news = { arrived: false };
+  template.innerHTML = told.html;
+  const news = [];
+  const grave = graves();
   const before = new Map(articles().map((article) => [article.id, article.getBoundingClientRect().top]));
   reconcile(live, template.content, news);
   for (const article of articles()) {
     const top = before.get(article.id);
-    if (top === undefined || Math.abs(article.getBoundingClientRect().top - top) > 4) moved = Date.now();
+    if (top === undefined || Math.abs(article.getBoundingClientRect().top - top) > 4) moved = performance.now();
   }
-  if (news.arrived) ring();
-  tick();
+  shown = told.number;
+  stands = told;
+  badges();
+  if (news.length) {
+    ring(CALL);
+    announce(news.map((article) => `${words.news} ${article.querySelector("h2").textContent}, ${article.querySelector(".address").textContent}.`));
+  } else if (graves() > grave) {
+    ring(TROUBLE);
+    announce([...live.querySelectorAll("#grave strong")].map((title) => `${title.textContent}.`));
+  }
+}
+
+function graves() {
+  return live.querySelectorAll("#grave li").length;
+}
+
+// For who does not see the page: the same words again are news again.
+function announce(texts) {
+  byId("news").replaceChildren(...texts.map((text) => {
+    const line = document.createElement("p");
+    line.textContent = text;
+    return line;
+  }));
 }
 
 function articles() {
@@ -85,15 +124,18 @@ function reconcile(here, there, news) {
 
 function arrive(article, news) {
   article.classList.add("new");
-  news.arrived = true;
+  news.push(article);
 }
 
 function replace(old, part, news) {
   const focused = old.contains(document.activeElement) ? document.activeElement.id : "";
   const opened = [...old.querySelectorAll("details[open]")].map((details) => details.id);
   // The button that took the place of the one that was just pressed must not be pressed by it too.
-  if (part.dataset.state !== old.dataset.state) moved = Date.now();
-  if (Number(part.dataset.presses) > Number(old.dataset.presses)) arrive(part, news);
+  if (part.dataset.state !== old.dataset.state) moved = performance.now();
+  if (Number(part.dataset.presses) > Number(old.dataset.presses)) {
+    pressed_again.set(part.id, performance.now());
+    arrive(part, news);
+  }
   old.replaceWith(part);
   for (const id of opened) byId(id)?.setAttribute("open", "");
   if (focused) (byId(focused) ?? part.querySelector("button, summary"))?.focus();
@@ -104,58 +146,74 @@ for (const part of parts(live)) {
   for (const inner of parts(part)) sent.set(inner.id, inner.outerHTML);
 }
 
-live.addEventListener("pointerdown", () => { pressing = true; });
+live.addEventListener("pointerdown", (event) => {
+  // Any other button opens a menu, which may swallow its release.
+  if (event.button === 0) pressed_at = performance.now();
+});
 for (const kind of ["pointerup", "pointercancel"]) {
-  window.addEventListener(kind, () => {
-    // After the click that this may be the end of.
-    setTimeout(() => {
-      pressing = false;
-      const html = waiting_update;
-      waiting_update = null;
-      if (html !== null) show(html);
-    }, 0);
-  });
+  // After the click that this may be the end of.
+  window.addEventListener(kind, () => setTimeout(let_go, 0));
 }
+
+function let_go() {
+  pressed_at = null;
+  const told = waiting_update;
+  waiting_update = null;
+  if (told !== null) show(told);
+}
+
+// A line of the header that comes or goes moves all that stands below it.
+new ResizeObserver(() => { moved = performance.now(); }).observe(document.querySelector("header"));
 
 // --- time
 
 let server_ahead_ms = 0; // this machine's clock may be wrong
 
-function heard(now) {
-  server_ahead_ms = Date.parse(now) - Date.now();
-}
-
 function told_duration(duration_ms) {
   const s = Math.max(0, Math.round(duration_ms / 1000));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
-  return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+  if (s < 60) return `${s}\u00a0s`;
+  if (s < 3600) return `${Math.floor(s / 60)}\u00a0min ${String(s % 60).padStart(2, "0")}\u00a0s`;
+  return `${Math.floor(s / 3600)}\u00a0h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")}\u00a0min`;
 }
 
 function tick() {
-  const now = Date.now();
+  if (pressed_at !== null && performance.now() - pressed_at > HELD_MS) let_go();
   for (const time of live.querySelectorAll("time.since")) {
-    time.textContent = told_duration(now + server_ahead_ms - Date.parse(time.dateTime));
+    time.textContent = told_duration(Date.now() + server_ahead_ms - Date.parse(time.dateTime));
   }
-  const stale = now - fresh > SILENCE_MS;
-  const lost = byId("lost");
+  const age_ms = ago(fresh);
   const text = over ? words.over
-    : stale ? `${stalled ? words.stale : words.lost} ${told_duration(now - fresh)}.` : "";
-  // Only when it changes: a screen reader says it each time.
-  if (lost.firstElementChild.textContent !== text) lost.firstElementChild.textContent = text;
-  lost.hidden = text === "";
+    : age_ms > SILENCE_MS ? `${stalled ? words.stale : words.lost} ${told_duration(age_ms)}.` : "";
+  const is_still = text !== "";
+  const lost = byId("lost");
+  // What changes each second is not for a screen reader: it hears that the page stands still once.
+  const seen = lost.querySelector("span");
+  if (seen.textContent !== text) seen.textContent = text;
+  if (lost.hidden === is_still) announce(is_still ? [over ? words.over : words.still] : [words.live]);
+  lost.hidden = !is_still;
   lost.querySelector("a").hidden = !over;
-  live.classList.toggle("old", text !== "");
+  live.classList.toggle("old", is_still);
   const link = byId("link");
-  link.classList.toggle("live", text === "");
-  if (link.textContent !== (text === "" ? words.live : "")) link.textContent = text === "" ? words.live : "";
+  const state = is_still ? words.still : words.live;
+  link.classList.toggle("live", !is_still);
+  if (link.textContent !== state) link.textContent = state;
+  document.title = (is_still ? `⚠ ${words.still} – `
+    : stands.waiting ? `⚠ ${stands.waiting} ${words.waiting} – `
+    : stands.open ? `(${stands.open}) ` : "") + "VigiBip";
+  ring_again(is_still);
+  if (!over && ago(heard_at) > SILENCE_MS && ago(listened_at) > LISTEN_AGAIN_MS) listen();
 }
 
-function badges(waiting, faults) {
-  byId("waiting").hidden = !waiting;
-  byId("waiting").textContent = `${waiting} ${words.waiting}`;
-  byId("broken").hidden = !faults;
-  byId("broken").textContent = `${faults} ${words.faults}`;
+let stands = { open: Number(live.dataset.open), waiting: Number(live.dataset.waiting), faults: Number(live.dataset.faults) };
+
+function badges() {
+  byId("waiting").hidden = !stands.waiting;
+  byId("waiting").textContent = `${stands.waiting} ${words.waiting}`;
+  // The one that has waited longest stands last.
+  const unanswered = live.querySelectorAll('article[data-state="open"]');
+  byId("waiting").href = unanswered.length ? `#${unanswered[unanswered.length - 1].id}` : "#opened";
+  byId("broken").hidden = !stands.faults;
+  byId("broken").textContent = `${stands.faults} ${words.faults}`;
   byId("broken").href = byId("grave") ? "#grave" : "#faults";
 }
 
@@ -168,13 +226,16 @@ function tell(text) {
 
 const sound = byId("sound");
 let audio = null;
-let wanted = localStorage.getItem("sound") === "on";
-let rung = 0;
+// Whoever never chose hears it: a screen that nobody looks at has to call.
+let wanted = localStorage.getItem("sound") !== "off";
+const CALL = { tones: [[0, 880], [0.25, 660], [0.5, 880], [0.75, 660]], again_ms: RING_AGAIN_MS };
+const TROUBLE = { tones: [[0, 330], [0.3, 247]], again_ms: TROUBLE_AGAIN_MS };
+const rung = new Map(); // kind -> when it last sounded, by performance.now()
 
-function ring() {
-  rung = Date.now();
+function ring(kind) {
   if (!wanted || audio === null || audio.state !== "running") return;
-  for (const [at, pitch] of [[0, 880], [0.25, 660], [0.5, 880], [0.75, 660]]) {
+  rung.set(kind, performance.now());
+  for (const [at, pitch] of kind.tones) {
     const tone = audio.createOscillator();
     const level = audio.createGain();
     tone.frequency.value = pitch;
@@ -185,9 +246,10 @@ function ring() {
   }
 }
 
-function ring_again() {
-  const unanswered = live.querySelector('article[data-state="open"]') !== null;
-  if (unanswered && Date.now() - rung > RING_AGAIN_MS) ring();
+function ring_again(is_still) {
+  const kind = is_still ? TROUBLE
+    : live.querySelector('article[data-state="open"]') !== null ? CALL : null;
+  if (kind !== null && performance.now() - (rung.get(kind) ?? -Infinity) > kind.again_ms) ring(kind);
 }
 
 function show_sound() {
@@ -212,12 +274,14 @@ sound.addEventListener("click", () => {
   wanted = !wanted || audio?.state !== "running";
   localStorage.setItem("sound", wanted ? "on" : "off");
   wake_sound();
-  if (wanted) audio.resume().then(ring);
+  if (wanted) audio.resume().then(() => ring(CALL));
   show_sound();
 });
 for (const kind of ["pointerdown", "keydown"]) {
   window.addEventListener(kind, (event) => { if (!sound.contains(event.target)) wake_sound(); });
 }
+// Who has come here by a click is heard already.
+wake_sound();
 show_sound();
 
 // --- acting
@@ -228,12 +292,18 @@ live.addEventListener("click", (event) => { by_pointer = event.detail > 0; }, tr
 live.addEventListener("submit", async (event) => {
   event.preventDefault();
   const form = event.target;
-  if (by_pointer && Date.now() - moved < SETTLE_MS) {
+  const part = form.closest("[id]");
+  if (part.classList.contains("busy")) return;
+  if (by_pointer && performance.now() - moved < SETTLE_MS) {
     tell(words.moved);
     return;
   }
+  const again = pressed_again.get(part.closest("article")?.id) ?? -Infinity;
+  if (form.getAttribute("action").endsWith("/close") && performance.now() - again < READ_MS) {
+    tell(words.pressed);
+    return;
+  }
   tell("");
-  const part = form.closest("[id]");
   part.classList.add("busy");
   const outcome = await send(form, event.submitter);
   part.classList.remove("busy");
@@ -254,6 +324,7 @@ async function send(form, submitter) {
       method: "POST",
       body: fields,
       headers: { accept: "application/json" },
+      signal: AbortSignal.timeout(SEND_MS),
     });
     return (await answer.json()).told;
   } catch {
@@ -263,44 +334,63 @@ async function send(form, submitter) {
 
 // --- listening
 
+let stream = null;
+let listened_at = moment();
+
+function heard(told) {
+  heard_at = moment();
+  server_ahead_ms = Date.parse(told.now) - Date.now();
+}
+
 function listen() {
-  const stream = new EventSource("/live");
-  stream.addEventListener("incidents", (event) => {
+  stream?.close();
+  listened_at = moment();
+  const mine = stream = new EventSource("/live");
+  mine.addEventListener("incidents", (event) => {
     const told = JSON.parse(event.data);
-    heard(told.now);
-    fresh = Date.now();
-    stalled = false;
-    document.title = (told.open ? `(${told.open}) ` : "") + "VigiBip";
-    show(told.html);
-    badges(told.waiting, told.faults);
-  });
-  stream.addEventListener("beat", (event) => {
-    const told = JSON.parse(event.data);
-    heard(told.now);
+    heard(told);
     stalled = told.age_s * 1000 > SILENCE_MS;
-    fresh = Math.max(fresh, Date.now() - told.age_s * 1000);
-  });
-  stream.addEventListener("over", () => {
-    over = true;
-    stream.close();
+    show(told);
+    renew(told.number, told.age_s * 1000);
     tick();
   });
-  stream.addEventListener("error", () => {
+  mine.addEventListener("beat", (event) => {
+    const told = JSON.parse(event.data);
+    heard(told);
+    stalled = told.age_s * 1000 > SILENCE_MS;
+    renew(told.number, told.age_s * 1000);
+    // Also where the browser slows this page's own timers down, in a tab that nobody looks at.
+    tick();
+  });
+  mine.addEventListener("over", () => {
+    over = true;
+    mine.close();
+    tick();
+  });
+  mine.addEventListener("error", () => {
     // The browser tries again by itself unless the server said no.
-    if (stream.readyState !== EventSource.CLOSED) return;
-    fetch("/live", { method: "HEAD" }).catch(() => null).then((answer) => {
+    if (mine !== stream || mine.readyState !== EventSource.CLOSED) return;
+    fetch("/live", { method: "HEAD", signal: AbortSignal.timeout(SEND_MS) }).catch(() => null).then((answer) => {
+      if (mine !== stream) return;
       if (answer !== null && answer.status === 401) {
         over = true;
         tick();
       } else {
-        setTimeout(listen, 1000);
+        setTimeout(() => { if (mine === stream) listen(); }, 1000);
       }
     });
   });
 }
 
-heard(live.dataset.now);
-badges(Number(live.dataset.waiting), Number(live.dataset.faults));
+// The page is as young as the console's look into the store, once it shows what was seen there.
+function renew(number, age_ms) {
+  if (number === shown && age_ms < ago(fresh)) fresh = moment(age_ms);
+}
+
+heard(live.dataset);
+badges();
 listen();
-setInterval(() => { tick(); ring_again(); }, 500);
+setInterval(tick, 500);
 tick();
+// From here on this page tells by itself when it stands still.
+byId("late").hidden = true;
