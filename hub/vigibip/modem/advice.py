@@ -190,4 +190,6 @@ def advise(cause: ModemCause, language: str = "fr") -> str:
     """Return what `cause` means and what to do about it, as one line."""
     words = WORDS[cause]
     gettext = catalogue(language).gettext
-    return f"{gettext(words.what)}{' :' if language == 'fr' else ':'} {gettext(words.todo)}"
+    # French sets a space that does not break before a colon.
+    colon = "\u00a0:" if language == "fr" else ":"
+    return f"{gettext(words.what)}{colon} {gettext(words.todo)}"

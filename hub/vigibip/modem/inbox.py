@@ -128,8 +128,9 @@ class Inbox:
                 _log.info("reading messages: %s", error)
             except StorageError as error:
                 self._sweep_due = True
+                if not self.counts["kept"]:
+                    _log.warning("messages are kept in the modem: %s", error)
                 self.counts["kept"] += 1
-                _log.warning("messages are kept in the modem: %s", error)
 
     async def _work(self) -> None:
         while self._pushed:
@@ -185,17 +186,23 @@ class Inbox:
         )
         found = [place(answer.text, answer.pdu) for answer in answers]
         places = [one for one in found if one is not None]
+        kept: StorageError | None = None
         for one in places:
-            if one.stat in _RECEIVED:
-                await self._hand(one)
+            if one.stat in _RECEIVED and kept is None:
+                try:
+                    await self._hand(one)
+                except StorageError as error:
+                    kept = error
         await self._ask_use()
-        if self.full:
+        if self.full and kept is None:
             # Nothing that could be handed over is left: what fills it was written by somebody.
             for one in places:
                 if one.stat not in _RECEIVED:
                     await self._delete(one)
             await self._ask_use()
         self._on_use()
+        if kept is not None:
+            raise kept
 
     async def _hand(self, found: StorePlace) -> None:
         key = (self._store, found.index)

@@ -128,7 +128,7 @@ class SerialModem:
         self._check_sim = False
         self._flaw: ModemCause | None = None
         self._refused = 0
-        self._refused_rest_s = _REFUSED_REST_S
+        self._refused_resets = 0
         self._refused_until_s = 0.0
         self._own_counts: Counter[str] = Counter()
 
@@ -177,7 +177,7 @@ class SerialModem:
             self._note_refusal(error)
             raise
         self._own_counts["submitted"] += 1
-        self._refused, self._refused_rest_s = 0, _REFUSED_REST_S
+        self._refused = self._refused_resets = 0
         return SubmitResult(number)
 
     async def close(self) -> None:
@@ -219,10 +219,14 @@ class SerialModem:
         self._refused += 1
         now_s = self._clock.monotonic_s()
         if self._refused >= _REFUSED_IN_A_ROW and now_s >= self._refused_until_s:
-            # An operator that takes no SMS looks the same: then resets become rare.
+            # An operator that takes no SMS looks the same: once every rung was tried in vain,
+            # resets become rare.
             self._refused = 0
-            self._refused_until_s = now_s + self._refused_rest_s
-            self._refused_rest_s = min(_REFUSED_REST_MAX_S, self._refused_rest_s * 2)
+            self._refused_resets += 1
+            doublings = self._refused_resets - len(self._rungs.wired())
+            if doublings >= 0:
+                rest_s = _REFUSED_REST_S * 2.0 ** min(doublings, 16)
+                self._refused_until_s = now_s + min(_REFUSED_REST_MAX_S, rest_s)
             self._doubt(error)
 
     def _refuse_unless_ready(self, urgent: bool) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from vigibip.base.config import Settings
 
 _Gpio = Annotated[int, Field(ge=0, le=27)]
-_Pin = Annotated[SecretStr, Field(pattern=r"^[0-9]{4,8}$")]
 
 
 class ModemSettings(Settings):
@@ -23,9 +23,16 @@ class ModemSettings(Settings):
     port: Annotated[str, Field(pattern=r"^/.+$")]
     baud: Literal[9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600] = 115200
     profile: Literal["auto", "sim7600", "quectel", "generic"] = "auto"
-    pin: _Pin | None = None
+    pin: SecretStr | None = None
     pwrkey_gpio: _Gpio | None = None
     power_gpio: _Gpio | None = None
+
+    @field_validator("pin")
+    @classmethod
+    def _is_a_pin(cls, pin: SecretStr | None) -> SecretStr | None:
+        if pin is not None and not re.fullmatch(r"[0-9]{4,8}", pin.get_secret_value()):
+            raise ValueError("4 to 8 digits")
+        return pin
 
     @model_validator(mode="after")
     def _two_lines(self) -> Self:

@@ -1,0 +1,57 @@
+"""Ten ways to hang, ten times each: every modem is back within 90 s, and no SMS waits for it.
+
+Driven time, against the simulated modem; the seconds are the simulated ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from tests.modem.rig import TPDU, Rig, running
+from vigibip.modem.contract import SUBMIT_MAX_S, ModemError, SubmitResult
+from vigibip.modem.simulated.hangs import Hang, HangKind
+from vigibip.modem.simulated.models import EC25, EG25, GENERIC, SIM7600
+
+MODELS = (SIM7600, EC25, EG25, GENERIC)
+BACK_WITHIN_S = 90.0
+TRY_EVERY_S = 10.0
+
+
+async def timed(rig: Rig, *, urgent: bool) -> tuple[SubmitResult | ModemError, float]:
+    begun_s = rig.clock.monotonic_s()
+    try:
+        result: SubmitResult | ModemError = await rig.modem.submit(TPDU, urgent=urgent)
+    except ModemError as error:
+        result = error
+    return result, rig.clock.monotonic_s() - begun_s
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("kind", HangKind, ids=lambda kind: kind.value.replace(" ", "-"))
+async def test_a_hung_modem_is_back_in_time_and_holds_nobody(kind: HangKind, seed: int) -> None:
+    chance = random.Random(f"{kind.value} {seed}")
+    async with running(seed=seed, model=MODELS[seed % len(MODELS)]) as rig:
+        await rig.until_ready()
+        await rig.clock.advance(chance.uniform(0.0, 30.0))
+        # Half of them hang while an SMS is under way, at any moment of it.
+        under_way = asyncio.create_task(timed(rig, urgent=False)) if seed % 2 else None
+        await rig.clock.advance(chance.uniform(0.0, 4.0))
+        rig.sim.begin_hang(Hang.of(kind))
+        hung_s = rig.clock.monotonic_s()
+
+        tries: list[asyncio.Task[tuple[SubmitResult | ModemError, float]]] = []
+        while not any(one.done() and isinstance(one.result()[0], SubmitResult) for one in tries):
+            taken_s = rig.clock.monotonic_s() - hung_s
+            assert taken_s <= BACK_WITHIN_S, (rig.modem.health.describe(), rig.told.states)
+            if len(tries) <= taken_s / TRY_EVERY_S:
+                tries.append(asyncio.create_task(timed(rig, urgent=True)))
+            await rig.clock.advance(0.5)
+
+        assert rig.sim.hang is None
+        await rig.clock.advance(SUBMIT_MAX_S)
+        results = [await one for one in [*tries, *([under_way] if under_way else [])]]
+        assert max(taken_s for _, taken_s in results) <= SUBMIT_MAX_S
+        await rig.until_ready()
