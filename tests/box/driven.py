@@ -25,6 +25,8 @@ class SmallCarrier:
         self.name = name
         self.schedule = schedule or data_schedule(QueueSettings(), PlanSettings())
         self.up = False
+        self.full = False
+        """Up, and yet without room for one more."""
         self.busy = False
         self.counts: dict[str, int] = {}
         self.sent: list[Alert] = []
@@ -42,9 +44,10 @@ class SmallCarrier:
             events.carrier_up(self)
 
     def send(self, alert: Alert) -> bool:
-        if self.up:
-            self.sent.append(alert)
-        return self.up
+        if not self.up or self.full:
+            return False
+        self.sent.append(alert)
+        return True
 
     def acknowledge(self, sequence: int) -> None:
         self.acknowledged.append(sequence)

@@ -295,7 +295,11 @@ async def test_an_early_answer_that_the_disk_refuses_is_not_acknowledged(
     box.carrier.answer(1, known, bip.alert_id(2))
     await box.settle()
     assert box.carrier.acknowledged == []
+    assert FaultCode.STORAGE in box.codes()
     box.sql("DROP TRIGGER r")
+    # The disk is well again, and that shows without another alert.
+    await box.clock.advance(60)
+    assert FaultCode.STORAGE not in box.codes()
     box.carrier.answer(1, known, bip.alert_id(2))
     await box.settle()
     assert box.carrier.acknowledged == [1]

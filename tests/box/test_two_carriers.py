@@ -237,6 +237,17 @@ async def test_the_backlog_of_one_lane_does_not_hold_the_others_up(
     await box.daemon.stop()
 
 
+async def test_a_carrier_that_is_up_and_full_is_asked_again(two: TwoCarriers, bip: Bip) -> None:
+    two.dear.full = True
+    two.carrier.lose()
+    alert = await two.press(bip)
+    await two.clock.advance(100)
+    assert two.dear.take() == []
+    two.dear.full = False
+    await two.clock.advance(60)
+    assert two.dear.take() == [alert]
+
+
 async def test_what_waits_from_before_a_restart_leaves_the_first_its_time(
     two: TwoCarriers, bip: Bip
 ) -> None:

@@ -361,8 +361,8 @@ class AlertBook:
 
     def _retry(self) -> None:
         self._retry_set = False
-        if self._unsaved:
-            self.save(self._unsaved.values())
+        # Also with nothing to write: only a write shows that the disk is well again.
+        self.save(self._unsaved.values())
 
     def _forget_oldest(self) -> None:
         done = [

@@ -85,6 +85,7 @@ class Lane:
         self._backlog: list[tuple[int, int, AlertId]] = []
         """Heap of (hand-overs, number, id); one that flies or is gone is skipped."""
         self._places = 0
+        self._looking_again = False
         self._up_since_s = -math.inf
         self._spoke_s = -math.inf
         """When the last receipt came by this carrier."""
@@ -208,6 +209,7 @@ class Lane:
             rssi_dbm=alert.rssi_dbm,
         )
         if not self.carrier.send(message):
+            self._look_again_later()
             return False
         self._handed_over(alert)
         one.handed_over += 1
@@ -222,6 +224,16 @@ class Lane:
         pause_s = self._schedule.pause_s(time, self._chance)
         self._timers.call_in(pause_s, lambda: self._pause_is_over(one, time))
         return True
+
+    def _look_again_later(self) -> None:
+        # Down: coming up is what ends it. Up and yet not able: nothing else would.
+        if self.carrier.up and not self._looking_again:
+            self._looking_again = True
+            self._timers.call_in(self._schedule.pause_s(1, self._chance), self._look_again)
+
+    def _look_again(self) -> None:
+        self._looking_again = False
+        self._send_backlog()
 
     def _pause_is_over(self, one: _Try, time: int) -> None:
         current = self._tries.get(one.alert.alert_id) is one
