@@ -6,9 +6,12 @@ CHANNELS = 13
 _PAUSES_MS = (40, 55, 80, 120, 180, 250)
 # Transmissions without a reply on the known channel before the hunt begins, about 0.4 s.
 _TRIES_BEFORE_HUNT = 5
-# Longer than a box takes to store a press and reply; the whole hunt takes about 2 s.
+# Longer than a box takes to store a press and reply; all channels once take about 2 s.
 _DWELL_MS = 110
+# Home each fourth time: the receiver may only have been restarting. Once all channels were silent,
+# each second time: loss is then likelier than a move.
 _HOME_EACH = 4
+_HOME_EACH_LATER = 2
 # The usual choices of an access point first: a receiver's channel is chosen among them.
 _ORDER = (1, 6, 11, 2, 3, 4, 5, 7, 8, 9, 10, 12, 13)
 
@@ -23,6 +26,7 @@ class Aim:
         self._silent = 0
         self._shots = 0
         self._hunt = 0
+        self._away = 0  # of the hunt's shots, those not sent home
 
     def begin(self) -> None:
         """A press was made, or is tried again: the known channel first, and fast."""
@@ -38,11 +42,11 @@ class Aim:
         """Choose the channel of the next transmission. Return whether the radio must be tuned."""
         channel = self.home
         if self._hunting():
-            step = self._hunt
+            home_each = _HOME_EACH if self._away < CHANNELS else _HOME_EACH_LATER
+            if self._hunt % home_each:
+                channel = _ORDER[self._away % CHANNELS]
+                self._away += 1
             self._hunt += 1
-            # Home each fourth time: the receiver may only have been restarting.
-            if step % _HOME_EACH:
-                channel = _ORDER[(step - step // _HOME_EACH - 1) % CHANNELS]
         self._silent += 1
         changed = bool(channel != self.tuned)
         self.tuned = channel

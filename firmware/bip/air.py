@@ -7,6 +7,8 @@ import network
 _RX_BUFFER = 1024
 _RSSI_UNKNOWN = -128
 _FRAME_MAX = 250
+# The radio knows 20 addresses.
+_PEERS_MAX = 16
 
 
 class Air:
@@ -20,15 +22,24 @@ class Air:
         self._now.config(rxbuf=_RX_BUFFER)
         self._now.active(True)
         self._peers: list[bytes] = []
+        self.channel = channel
         self.failed = 0  # transmissions that the radio did not take
 
-    def tune(self, channel: int) -> None:
-        self._wlan.config(channel=channel)
+    def tune(self, channel: int) -> bool:
+        """Listen and send on `channel`. Return False when the chip's country does not let it."""
+        try:
+            self._wlan.config(channel=channel)
+        except OSError:
+            return False
+        self.channel = channel
+        return True
 
     def send(self, data: bytes, address: bytes) -> None:
         """Transmit once; whether it was heard, only a reply tells."""
         try:
             if address not in self._peers:
+                if len(self._peers) >= _PEERS_MAX:
+                    self._now.del_peer(self._peers.pop(0))
                 self._now.add_peer(address)
                 self._peers.append(address)
             # Not waiting for the MAC's acknowledgement, which means nothing.
@@ -38,7 +49,10 @@ class Air:
 
     def receive(self, timeout_ms: int) -> tuple[bytes, bytes, int] | None:
         """Return (address, frame, rssi_dbm) of the next frame, None when none came in time."""
-        address, data = self._now.recv(timeout_ms)
+        try:
+            address, data = self._now.recv(timeout_ms)
+        except ValueError:
+            return None  # a frame out of step; the module has emptied its buffer
         if address is None or data is None or len(data) > _FRAME_MAX:
             return None
         known = self._now.peers_table.get(address)

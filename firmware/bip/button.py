@@ -1,4 +1,4 @@
-"""The button: counts when it went down, while awake; what woke the bip is the runner's to judge."""
+"""The button: counts when it went down, until it is told that the press is on storage."""
 
 import time
 
@@ -6,6 +6,10 @@ from machine import Pin
 
 # A contact bounces for a few milliseconds; no finger presses twice in so short a time.
 _BOUNCE_MS = 25
+# No finger lets go sooner. Flash and radio hold the program up for longer than that, and an
+# interrupt with it: then a tap is two edges that are both over when the first is looked at. In a
+# shorter time the same is a disturbance on the wire.
+_TAP_MS = 40
 
 
 class Button:
@@ -13,26 +17,49 @@ class Button:
 
     def __init__(self, gpio: int):
         self.pin = Pin(gpio, Pin.IN, Pin.PULL_UP)
-        self._edge_ms = time.ticks_add(time.ticks_ms(), -_BOUNCE_MS)
+        now_ms = time.ticks_ms()
+        self._edge_ms = time.ticks_add(now_ms, -_BOUNCE_MS)
+        self._looked_ms = now_ms
+        self._was_down = False
+        self._counted = False  # that it is down now
         self._downs = 0
         self.pin.irq(self._edge, Pin.IRQ_FALLING | Pin.IRQ_RISING)
         # Looked at once edges are counted, so that none falls between; counted once all the same.
         self.down_at_start = self.is_down()
         if self.down_at_start:
+            self._was_down = self._counted = True
             self._downs = 0
 
     def is_down(self) -> bool:
         return self.pin.value() == 0
 
-    def take(self) -> int:
-        """Return how often it went down since the last call."""
-        downs = self._downs
-        self._downs -= downs
-        return downs
+    def pending(self) -> int:
+        """Return how many presses were seen and not told."""
+        down = self.is_down()
+        self._looked_ms = time.ticks_ms()
+        quiet_ms = time.ticks_diff(self._looked_ms, self._edge_ms)
+        if down and not self._counted and quiet_ms >= _BOUNCE_MS:
+            # Its edge was taken for a bounce of the release before, which was looked at late.
+            self._counted = True
+            self._downs += 1
+        return self._downs
+
+    def count(self) -> None:
+        """Count a press that was seen by other means than an edge."""
+        self._downs += 1
+
+    def told(self) -> None:
+        """One of them is safe."""
+        self._downs -= 1
 
     def _edge(self, pin: Pin) -> None:
         now_ms = time.ticks_ms()
+        down = pin.value() == 0
         # Down after a quiet spell: a press. Down at once after an edge: the bounce of a release.
-        if pin.value() == 0 and time.ticks_diff(now_ms, self._edge_ms) >= _BOUNCE_MS:
-            self._downs += 1
-        self._edge_ms = now_ms
+        if time.ticks_diff(now_ms, self._edge_ms) >= _BOUNCE_MS:
+            blind_ms = time.ticks_diff(now_ms, self._looked_ms)
+            if down or (not self._was_down and blind_ms >= _TAP_MS):
+                self._downs += 1
+            self._counted = down
+        self._was_down = down
+        self._edge_ms = self._looked_ms = now_ms

@@ -70,6 +70,16 @@ class Player:
             self._pulse = 0
             self._next_ms = max(quiet_until_ms + 1, now_ms + rest_ms)
 
+    def clear(self, now_ms):
+        """A new press: stop, and forget what waits. It would be taken for an answer to that one."""
+        if self.on or self._pulse:
+            # What was begun must not run into the next pattern.
+            self._next_ms = now_ms + REST_MS
+        if self.on:
+            self._turn(False)
+        self._pulse = 0
+        self._waiting = []
+
     def hush(self, now_ms):
         """Switch the motor off now; unless the pulse was nearly over, its pattern begins anew."""
         if not self.on:

@@ -2,6 +2,7 @@
 # same list freezes it into a firmware image.
 module("boot.py")
 module("main.py")
+module("start.py")
 module("wake.py")
 module("sender.py")
 module("press.py")
@@ -10,6 +11,7 @@ module("storage.py")
 module("feel.py")
 module("button.py")
 module("air.py")
+module("ticks.py", base_path="../shared")
 package(
     "wire",
     ("__init__.py", "frame.py", "ccm.py", "counter.py"),

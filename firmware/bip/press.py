@@ -24,7 +24,10 @@ _HEAD = ">BBHHqq"
 _HEAD_LENGTH = 22
 _ENTRY = ">IBBqqq"
 _ENTRY_LENGTH = 30
+# Beside the state, in its byte; a record that was written before one of them had it clear.
 _TOLD_NOT_SENT = 0x80
+_SUPERSEDED = 0x40
+_STATE = 0x3F
 
 
 class Press:
@@ -34,6 +37,7 @@ class Press:
         self.number = number
         self.state = frame.STATE_NONE
         self.told_not_sent = False
+        self.superseded = False  # a newer press was made: the palm asks about that one
         self.wakes = 0  # efforts before this one
         self.down_ms = -1  # when the button went down; -1: the clock was lost since
         self.heard_ms = -1
@@ -74,6 +78,7 @@ def pack_record(
     parts = [struct.pack(_HEAD, _VERSION, len(presses), unheard, unreached, since_ms, status_ms)]
     for press in presses:
         state = press.state | (_TOLD_NOT_SENT if press.told_not_sent else 0)
+        state |= _SUPERSEDED if press.superseded else 0
         parts.append(
             struct.pack(
                 _ENTRY,
@@ -102,8 +107,9 @@ def unpack_record(record):
         )
         press = Press(number)
         press.told_not_sent = bool(state & _TOLD_NOT_SENT)
+        press.superseded = bool(state & _SUPERSEDED)
         # A state from elsewhere: sending it again is harmless, the box knows its presses.
-        press.state = state & 0x7F if state & 0x7F in RANKS else frame.STATE_NONE
+        press.state = state & _STATE if state & _STATE in RANKS else frame.STATE_NONE
         press.wakes = wakes
         press.down_ms = down_ms
         press.heard_ms = heard_ms

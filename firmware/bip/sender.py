@@ -7,6 +7,9 @@ their order. The same file runs on the device and, in driven time, on CPython.
 A press is unheard until a reply says otherwise. Its frame is sent at once, then again and again
 for one wake, on the known channel and then on all; after that the bip sleeps and tries again with
 a new frame. A press that is heard is polled for until an officer is coming.
+
+The palm is told of the newest press only: what came for an older one would be taken for an answer
+to the last. An older one goes on until it is heard, and then it is done.
 """
 
 from aim import Aim
@@ -98,6 +101,7 @@ class Sender:
         self._status_frame = None
         self._status_counter = 0
         self._status_tries = 0
+        self._newest_down = -1  # the highest counter of a reply in this wake
         self._effort_end_ms = 0
         self._slot_ms = 0
         self._resume_ms = None  # when the next effort begins; None during one, and without
@@ -115,6 +119,7 @@ class Sender:
         number = self._counter.next()
         if self._resume_ms is not None:
             self._begin_again()
+        self._supersede()
         self._make_room()
         press = Press(number)
         press.down_ms = now_ms
@@ -123,14 +128,14 @@ class Sender:
         self._begin_effort(now_ms, _FIRST_EFFORT_MS)
         actions: list[tuple] = [(STORE, self.record())]
         self._shoot(actions)
-        self._transmit(press, now_ms, actions)
+        self._transmit(press, actions)
         self._next_slot(now_ms)
         return actions
 
     def receive(self, now_ms: int, address: bytes, data: bytes, rssi_dbm: int) -> list[tuple]:
         """A radio frame came from `address`. Return the actions."""
         try:
-            kind, device_id, _ = frame.read_header(data)
+            kind, device_id, down = frame.read_header(data)
             if kind != frame.REPLY or device_id != self._device_id:
                 self.refused += 1
                 return []
@@ -148,6 +153,10 @@ class Sender:
                 self.refused += 1
                 return []
             self._advance(press, state, now_ms, actions)
+        if down <= self._newest_down:
+            # Late, doubled or replayed: what it says stands, where it came from means nothing.
+            return actions
+        self._newest_down = down
         self.rssi_dbm = rssi_dbm
         self.settings_waiting = bool(settings)
         if (self._aim.home, self._receiver) != (self._aim.tuned, address):
@@ -176,6 +185,10 @@ class Sender:
         return actions
 
     # What the runner asks.
+
+    def stay_on(self, channel: int) -> None:
+        """The radio did not take the channel of a TUNE, and is on `channel` still."""
+        self._aim.tuned = channel
 
     def urgent(self) -> bool:
         """Whether a press is being sent right now."""
@@ -230,14 +243,14 @@ class Sender:
     def _unheard(self):
         return [press for press in self._presses if press.is_unheard()]
 
+    def _supersede(self):
+        self._presses = self._unheard()
+        for press in self._presses:
+            press.superseded = True
+
     def _make_room(self):
         if len(self._presses) < PRESSES_MAX:
             return
-        for press in self._presses:
-            if not press.is_unheard():
-                # The box has it; only the palm learns no more of it.
-                self._presses.remove(press)
-                return
         # All unheard: the one before this one gives way. The first press keeps its age, the new
         # one is sent at once, and the box would count them into one incident anyway.
         self._presses.pop()
@@ -260,12 +273,13 @@ class Sender:
         press.poll_ms = self._next_poll(press, now_ms)
         if state == frame.STATE_NOT_REACHED:
             self._unreached_total = min(self._unreached_total + 1, _COUNT_MAX)
-        if state == frame.STATE_COMING:
+        if state == frame.STATE_COMING or press.superseded:
             self._presses.remove(press)
         if not self._unheard():
             self._resume_ms = None
-        # Felt first: a fall between the two lets it be felt twice, never not at all.
-        actions.append((FEEL, _FEELS[state]))
+        if not press.superseded:
+            # Felt first: a fall between the two lets it be felt twice, never not at all.
+            actions.append((FEEL, _FEELS[state]))
         actions.append((STORE, self.record()))
 
     def _asked(self, answered):
@@ -315,7 +329,7 @@ class Sender:
             fewest = min(fewest, press.wakes)
             if not press.told_not_sent:
                 press.told_not_sent = True
-                felt = True
+                felt = felt or not press.superseded
                 self._count_unheard()
         pause_ms = _RESUME_MS[min(fewest, len(_RESUME_MS) - 1)]
         self._resume_ms = now_ms + pause_ms + self._random(pause_ms // 8)
@@ -324,9 +338,13 @@ class Sender:
         actions.append((STORE, self.record()))
 
     def _slot(self, now_ms, actions):
+        # Sealed before the aim is taken: a counter that fails leaves aim and radio at one.
+        for press in self._unheard():
+            if press.frame is None:
+                self._seal(press, self._counter.next(), now_ms)
         self._shoot(actions)
         for press in reversed(self._unheard()):
-            self._transmit(press, now_ms, actions)
+            self._transmit(press, actions)
         self._next_slot(now_ms)
 
     def _next_slot(self, now_ms):
@@ -336,9 +354,7 @@ class Sender:
         if self._aim.shoot():
             actions.append((TUNE, self._aim.tuned))
 
-    def _transmit(self, press, now_ms, actions):
-        if press.frame is None:
-            self._seal(press, self._counter.next(), now_ms)
+    def _transmit(self, press, actions):
         press.sent += 1
         # Each third to all: the address may be that of a receiver that was replaced.
         address = BROADCAST if press.sent % 3 == 0 else self._receiver

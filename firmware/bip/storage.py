@@ -26,7 +26,12 @@ _SETTINGS_LENGTH = 27
 _LINK = ">B6s"
 _RTC_HEAD = ">BHb"
 _RTC_HEAD_LENGTH = 4
+# The flags' byte: two bits, and in its upper half the starts after a fall.
 _HELD = 1
+_UNTOLD = 2
+# The record is not here but in NVS, and of a clock that was lost.
+_UNTIMED = 4
+_STARTS_MAX = 15
 
 # Where counting begins when NVS has lost the counter: lower numbers may have been used. Chance
 # keeps two such losses apart; the box sees the leap.
@@ -115,9 +120,12 @@ class Storage:
         # From RTC memory; their defaults after a power cut.
         self.battery_mv = 0
         self.rssi_dbm = -128
-        self.held = False
+        self.held = False  # the button was down when this was written
+        self.untold = False  # a press was seen that is in no record yet
+        self.starts = 0
         self.time_is_known = False
         self.record = self._load_record()
+        self._timed = self.time_is_known
         self.reserved = self._load_reserved()
 
     def settings(self):
@@ -153,9 +161,24 @@ class Storage:
     def save_light(self, record: bytes) -> None:
         """Put the open presses into RTC memory alone: before a sleep nothing else changed."""
         self.record = record
-        flags = _HELD if self.held else 0
+        self._timed = True
+        self.note()
+
+    def note(self) -> None:
+        """Put the flags into RTC memory; the record there stays what it was."""
+        flags = self.starts << 4 | (_HELD if self.held else 0) | (_UNTOLD if self.untold else 0)
+        record = self.record if self._timed else None
+        if record is None:
+            record = b""
+            flags |= _UNTIMED
         head = struct.pack(_RTC_HEAD, flags, self.battery_mv, self.rssi_dbm)
         self._rtc.memory(guard(head + record))
+
+    def count_start(self) -> int:
+        """Count a start after a fall; return how many since a wake came to its end."""
+        self.starts = min(self.starts + 1, _STARTS_MAX)
+        self.note()
+        return self.starts
 
     def crashes(self) -> int:
         """Return how often the program fell since the bip was provisioned."""
@@ -172,11 +195,14 @@ class Storage:
         if payload is not None and len(payload) >= _RTC_HEAD_LENGTH:
             flags, self.battery_mv, self.rssi_dbm = struct.unpack_from(_RTC_HEAD, payload)
             self.held = bool(flags & _HELD)
-            # The clock and RTC memory live and die together.
-            self.time_is_known = True
-            # The NVS slots go on counting where they are.
-            self._open.load()
-            return payload[_RTC_HEAD_LENGTH:]
+            self.untold = bool(flags & _UNTOLD)
+            self.starts = flags >> 4
+            if not flags & _UNTIMED:
+                # The clock and RTC memory live and die together.
+                self.time_is_known = True
+                # The NVS slots go on counting where they are.
+                self._open.load()
+                return payload[_RTC_HEAD_LENGTH:]
         return self._open.load()
 
     def _load_reserved(self):

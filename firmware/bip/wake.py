@@ -1,17 +1,15 @@
 """One wake of a bip: the sender is told what the hardware brings, and done is what it says."""
 
-import os
 import time
-from random import randrange
+from random import randrange, seed
 
-import esp32
 import machine
 import sender as core
 from air import Air
-from button import Button
 from cryptolib import aes
 from feel import Player
-from storage import NAMESPACE, Storage
+from start import random32, sleep
+from ticks import Clock
 from wire.counter import ReservedCounter
 
 _ECB = 1
@@ -19,6 +17,9 @@ _ECB = 1
 _SLICE_MS = 20
 # Longer than anything that the program does in one go, flash included.
 _WATCHDOG_MS = 10000
+# A button that is held keeps the bip awake for so long: awake, the chip sees every edge, but none
+# in the start that a release would cause.
+_HOLD_MS = 60000
 
 
 class Wake:
@@ -29,13 +30,19 @@ class Wake:
         self._storage = storage
         self._button = button
         device_id, key, channel, receiver = settings
+        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         # The RTC's time goes on through deep sleep; the ticks are finer and never jump.
-        self._start_ticks = time.ticks_ms()
-        self._start_ms: int = time.time_ns() // 1000000
+        self._now_ms = Clock(time.time_ns() // 1000000).now_ms
+        # The chip's chance is weak before its radio is on; two bips must not keep step even so.
+        seed(random32() ^ device_id)
         motor = machine.Pin(board.MOTOR, machine.Pin.OUT, value=0)
         self._player = Player(motor.value)
-        self._air = Air(channel)
+        # Switched on when it is first needed: its start is what a weak cell gives way under, and a
+        # press is on storage before that.
+        self._air: Air | None = None
+        self._channel = channel
         self._measured = False
+        self._awake_until_ms = 0
         self._sender = core.Sender(
             device_id,
             aes(key, _ECB).encrypt,
@@ -51,16 +58,13 @@ class Wake:
         self._sender.rssi_dbm = storage.rssi_dbm
         self._sender.reset_cause = machine.reset_cause()
         self._sender.crashes = storage.crashes()
-        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
     def run(self) -> None:
         """Go on until there is nothing to stay awake for; ends in deep sleep."""
-        if self._woken_by_press():
-            self._tell(self._sender.press)
         while True:
             self._watchdog.feed()
-            for _ in range(self._button.take()):
-                self._tell(self._sender.press)
+            while self._button.pending():
+                self._press()
             now_ms = self._now_ms()
             self._player.step(now_ms, self._sender.next_send_ms())
             # What is no press waits until the motor is still.
@@ -68,15 +72,32 @@ class Wake:
             if may_send and now_ms >= self._sender.deadline_ms(now_ms):
                 self._tell(self._sender.tick)
             rest_ms = self._sender.sleep_ms(now_ms)
-            if rest_ms is not None and self._player.idle():
+            if rest_ms is not None and self._player.idle() and self._may_sleep(now_ms):
                 self._sleep(rest_ms)
-            heard = self._air.receive(self._pause_ms(now_ms))
+                continue  # pressed at the last moment
+            heard = self._radio().receive(self._pause_ms(now_ms))
             if heard is not None:
                 address, data, rssi_dbm = heard
                 self._do(self._sender.receive(self._now_ms(), address, data, rssi_dbm))
 
-    def _now_ms(self) -> int:
-        return self._start_ms + time.ticks_diff(time.ticks_ms(), self._start_ticks)
+    def _press(self) -> None:
+        now_ms = self._now_ms()
+        self._awake_until_ms = now_ms + _HOLD_MS
+        self._player.clear(now_ms)
+        actions = self._asked(self._sender.press)
+        # The first stores it; whatever falls before, the next start counts it again.
+        self._storage.untold = self._button.pending() > 1
+        self._do(actions[:1])
+        self._button.told()
+        self._do(actions[1:])
+
+    def _may_sleep(self, now_ms: int) -> bool:
+        return now_ms >= self._awake_until_ms or not self._button.is_down()
+
+    def _radio(self) -> Air:
+        if self._air is None:
+            self._air = Air(self._channel)
+        return self._air
 
     def _pause_ms(self, now_ms: int) -> int:
         until_ms: int | None = self._player.due_ms()
@@ -85,40 +106,36 @@ class Wake:
             until_ms = deadline_ms if until_ms is None else min(until_ms, deadline_ms)
         return max(0, min(_SLICE_MS, until_ms - now_ms))
 
-    def _woken_by_press(self) -> bool:
-        """Whether this start is a button that went down, and not told to the sender before."""
-        down = self._button.down_at_start
-        if machine.reset_cause() == machine.DEEPSLEEP_RESET:
-            if self._storage.held:
-                # It slept with the button down, to be woken by the release: down now means that
-                # it was let go and pressed again.
-                return down and machine.wake_reason() != machine.TIMER_WAKE
-            return down or machine.wake_reason() != machine.TIMER_WAKE
-        # After a fall the button may still be down from the press that is on storage.
-        return down and not self._sender.has_open()
-
     def _tell(self, event):
+        self._do(self._asked(event))
+
+    def _asked(self, event):
         try:
-            actions = event(self._now_ms())
+            return event(self._now_ms())
         except OSError:
             # The flash keeps no counter any more, and an alert goes all the same: the numbers of
             # this wake are out of a range of their own, which the box sees.
             self._sender.recount(ReservedCounter(self._storage.unused(), _forget))
-            actions = event(self._now_ms())
-        self._do(actions)
+            return event(self._now_ms())
 
     def _do(self, actions: list[tuple]) -> None:
         for action in actions:
+            # A jammed channel can hold up each transmission for two seconds.
+            self._watchdog.feed()
             kind = action[0]
             if kind == core.SEND:
                 self._player.hush(self._now_ms())
-                self._air.send(action[1], action[2])
+                self._radio().send(action[1], action[2])
                 self._measure()
             elif kind == core.TUNE:
-                self._air.tune(action[1])
+                if not self._radio().tune(action[1]):
+                    self._sender.stay_on(self._radio().channel)
+                self._channel = self._radio().channel
             elif kind == core.FEEL:
                 self._player.play(action[1], self._now_ms())
             elif kind == core.STORE:
+                # Should this start fall: a button that is down then is no further press.
+                self._storage.held = self._button.is_down()
                 try:
                     self._storage.save(action[1])
                 except OSError:
@@ -137,34 +154,25 @@ class Wake:
             self._storage.battery_mv = self._sender.battery_mv = half_uv * 2 // 1000
 
     def _sleep(self, rest_ms: int) -> None:
-        self._air.stop()
-        held = self._button.is_down()
-        self._storage.held = held
+        if self._air is not None:
+            self._air.stop()
+            self._air = None
         self._storage.rssi_dbm = self._sender.rssi_dbm
+        self._storage.starts = 0
         self._storage.save_light(self._sender.record())
-        # The chip wakes by level: a button that is still down must first be let go.
-        level = esp32.WAKEUP_ANY_HIGH if held else esp32.WAKEUP_ALL_LOW
-        # An S3 has this one and wakes from deep sleep by no other; a C3 has only the other.
-        wake_on_ext0 = getattr(esp32, "wake_on_ext0", None)
-        if wake_on_ext0 is not None:
-            wake_on_ext0(self._button.pin, level)
-        else:
-            esp32.wake_on_gpio((self._button.pin,), level)
-        machine.deepsleep(rest_ms)
+        sleep(self._button, self._storage, rest_ms)
 
 
-def run(board):
+def run(board, button, storage):
     """Run the bip; returns only when it is not provisioned."""
-    button = Button(board.BUTTON)
-    storage = Storage(esp32.NVS(NAMESPACE), machine.RTC(), _random32)
     settings = storage.settings()
-    if settings is not None:
-        Wake(board, settings, storage, button).run()
+    if settings is None:
+        # Whoever provisions it resets it as often as he likes.
+        storage.starts = 0
+        storage.note()
+        return
+    Wake(board, settings, storage, button).run()
 
 
 def _forget(end: int) -> None:
     pass
-
-
-def _random32() -> int:
-    return int.from_bytes(os.urandom(4), "big")

@@ -2,13 +2,12 @@
 
 import select
 import sys
-import time
 
 import espnow
 import machine
-import micropython
 import network
 from carrier import Carrier
+from ticks import Clock
 
 # Until the box has told its own.
 _CHANNEL = 6
@@ -27,8 +26,7 @@ class Receiver:
     """The radio, the line and what carries between them."""
 
     def __init__(self) -> None:
-        # Ctrl-C is a byte of a frame like any other.
-        micropython.kbd_intr(-1)
+        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         self._wlan = network.WLAN(network.STA_IF)
         self._wlan.active(True)
         # Power saving loses frames.
@@ -44,10 +42,10 @@ class Receiver:
         self._line.register(sys.stdin, select.POLLIN)
         self._free = select.poll()
         self._free.register(sys.stdout, select.POLLOUT)
-        self._start_ticks = time.ticks_ms()
+        self._now_ms = Clock(0).now_ms
         self._carrier = Carrier(_CHANNEL, machine.reset_cause(), 0)
+        self._tuned = _CHANNEL
         self._written = 0
-        self._watchdog = machine.WDT(timeout=_WATCHDOG_MS)
 
     def run(self) -> None:
         """Carry for ever."""
@@ -57,7 +55,7 @@ class Receiver:
             self._hear()
             data = self._read()
             if data and carrier.from_line(data):
-                self._wlan.config(channel=carrier.channel)
+                self._tune()
             self._transmit()
             carrier.tick(self._now_ms())
             self._write()
@@ -68,12 +66,20 @@ class Receiver:
                 for _ in self._both.ipoll(min(pause_ms, _WATCHDOG_MS // 4)):
                     pass
 
-    def _now_ms(self) -> int:
-        return time.ticks_diff(time.ticks_ms(), self._start_ticks)
+    def _tune(self) -> None:
+        try:
+            self._wlan.config(channel=self._carrier.channel)
+            self._tuned = self._carrier.channel
+        except OSError:
+            # The chip's country does not let it; the next HELLO tells which one it stays on.
+            self._carrier.stay_on(self._tuned)
 
     def _hear(self) -> None:
         for _ in range(_FRAMES_AT_ONCE):
-            address, frame = self._now.recv(0)
+            try:
+                address, frame = self._now.recv(0)
+            except ValueError:
+                return  # a frame out of step; the module has emptied its buffer
             if address is None or frame is None:
                 return
             known = self._now.peers_table.get(address)
@@ -90,20 +96,23 @@ class Receiver:
         return bytes(data)
 
     def _transmit(self) -> None:
-        while self._carrier.down:
-            address, frame = self._carrier.down.pop(0)
-            try:
-                forgotten = self._carrier.peer_to_forget(address)
-                if forgotten is not None and forgotten in self._added:
-                    self._added.remove(forgotten)
-                    self._now.del_peer(forgotten)
-                if address not in self._added:
-                    self._now.add_peer(address)
-                    self._added.append(address)
-                self._now.send(address, frame, False)
-                self._carrier.count_send(True)
-            except OSError:
-                self._carrier.count_send(False)
+        # A jammed channel can hold up each transmission for two seconds: one at a time, so that
+        # it hears and is fed between them.
+        if not self._carrier.down:
+            return
+        address, frame = self._carrier.down.pop(0)
+        try:
+            forgotten = self._carrier.peer_to_forget(address)
+            if forgotten is not None and forgotten in self._added:
+                self._added.remove(forgotten)
+                self._now.del_peer(forgotten)
+            if address not in self._added:
+                self._now.add_peer(address)
+                self._added.append(address)
+            self._now.send(address, frame, False)
+            self._carrier.count_send(True)
+        except OSError:
+            self._carrier.count_send(False)
 
     def _write(self) -> None:
         up = self._carrier.up

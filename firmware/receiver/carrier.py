@@ -67,7 +67,7 @@ class Carrier:
         """Tell the air's counts when it is time, and who we are until the box has answered."""
         if now_ms < self._air_ms:
             return
-        self._air_ms += AIR_EACH_MS
+        self._air_ms = now_ms + AIR_EACH_MS
         if not self._settled:
             self._hello()
         counts = serial.pack_air(
@@ -79,6 +79,12 @@ class Carrier:
             self._decoder.dropped,
         )
         self._queue_up(serial.encode_message(serial.AIR, counts))
+
+    def stay_on(self, channel: int) -> None:
+        """The radio did not take the box's channel, and is on `channel` still."""
+        self.channel = channel
+        self._settled = False
+        self._dropped += 1
 
     def deadline_ms(self) -> int:
         return self._air_ms

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
 from tests.firmware.honest_box import CHANNEL, DEVICE_ID, ENCRYPT, KEY, RECEIVER, Box
+from vigibip.town import device_tree
 from vigibip.town.device import Device, DeviceHooks, DeviceState, Feel, provision_bip
 from vigibip.wire import frame
 
@@ -24,6 +28,22 @@ async def until(condition: Callable[[], object], what: str, timeout_s: float = 2
     while not condition():
         assert time.monotonic() < deadline_s, f"not in time: {what}"
         await asyncio.sleep(0.002)
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, name: str, *, append: str = "", **replaced: str) -> None:
+    """Lay a changed `name` on the flash at each start: constants replaced, text appended."""
+    stage = device_tree.stage
+
+    def stage_changed(role: device_tree.Role, directory: Path, *board: str) -> None:
+        stage(role, directory, *board)
+        file = directory / name
+        source = file.read_text()
+        for constant, value in replaced.items():
+            source, count = re.subn(rf"(?m)^{constant} = .*$", f"{constant} = {value}", source)
+            assert count == 1, f"{name} has no {constant}"
+        file.write_text(source + append)
+
+    monkeypatch.setattr(device_tree, "stage", stage_changed)
 
 
 class Lab:

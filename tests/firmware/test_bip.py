@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.firmware.honest_box import ENCRYPT
-from tests.firmware.lab import Lab, until
-from vigibip.town import device_tree
+from tests.firmware.lab import Lab, plant, until
 from vigibip.town.device import DeviceState, Feel
 from vigibip.wire import frame
+
+# No finger is faster; the bip takes a second fall of the level within it for a bounce.
+_BOUNCE_S = 0.04
 
 pytestmark = [
     pytest.mark.requires_program("micropython"),
@@ -63,7 +65,10 @@ async def test_a_short_tap_that_is_over_before_the_program_starts_is_a_press(
         await until(lambda: lab.of_kind(frame.PRESS), "the press's frame")
 
 
-async def test_a_button_that_is_held_makes_one_press_and_its_release_none(tmp_path: Path) -> None:
+async def test_a_button_that_is_held_makes_one_press_and_its_release_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "wake.py", _HOLD_MS="100")
     async with Lab(tmp_path) as lab:
         await lab.start()
         first = await lab.press()
@@ -79,7 +84,10 @@ async def test_a_button_that_is_held_makes_one_press_and_its_release_none(tmp_pa
         assert second != first
 
 
-async def test_a_held_button_let_go_and_pressed_again_is_a_new_press(tmp_path: Path) -> None:
+async def test_a_held_button_let_go_and_pressed_again_is_a_new_press(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "wake.py", _HOLD_MS="100")
     async with Lab(tmp_path) as lab:
         await lab.start()
         first = await lab.press()
@@ -89,6 +97,354 @@ async def test_a_held_button_let_go_and_pressed_again_is_a_new_press(tmp_path: P
         lab.device.release()
         second = await lab.press()  # before the program that the release woke has looked
         assert second != first
+
+
+async def test_a_hand_that_holds_on_keeps_it_awake_so_that_the_next_tap_is_seen(
+    tmp_path: Path,
+) -> None:
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        first = await lab.press()
+        lab.box.raise_to(first, frame.STATE_COMING)
+        await lab.feels(Feel.COMING)
+        await asyncio.sleep(0.5)
+        assert lab.device.state is DeviceState.AWAKE
+        lab.device.release()
+        await asyncio.sleep(_BOUNCE_S)
+        assert await lab.press() != first
+
+
+async def test_a_release_that_does_not_wake_the_chip_is_seen_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the board's pull-up is too weak against the chip's own pull-down."""
+    plant(monkeypatch, "wake.py", _HOLD_MS="100")
+    plant(monkeypatch, "start.py", _HELD_REST_MS="400", append=_WAKES_BY_LOW_ALONE)
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        first = await lab.press()
+        lab.box.raise_to(first, frame.STATE_COMING)
+        await lab.feels(Feel.COMING)
+        await lab.asleep()
+        lab.device.release()
+        wakes = lab.device.wakes
+        await until(lambda: lab.device.wakes > wakes, "it looks by itself")
+        await lab.asleep()
+        assert await lab.press() != first
+
+
+_WAKES_BY_LOW_ALONE = """
+_wake_on_gpio = esp32.wake_on_gpio
+
+
+def _low_alone(pins, level):
+    _wake_on_gpio(() if level else pins, level)
+
+
+esp32.wake_on_gpio = _low_alone
+"""
+
+
+async def test_a_press_while_it_falls_asleep_is_no_button_that_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "air.py", append=_STOPS_SLOWLY)
+    async with Lab(tmp_path) as lab:
+        (tmp_path / "go").touch()
+        await lab.start()
+        for held in (True, False):
+            number = await lab.press()
+            lab.device.release()
+            lab.box.raise_to(number, frame.STATE_COMING)
+            (tmp_path / "go").unlink()
+            await until((tmp_path / "stopping").exists, "it is about to sleep")
+            lab.device.press()
+            await asyncio.sleep(_BOUNCE_S)
+            if not held:
+                lab.device.release()
+                await asyncio.sleep(_BOUNCE_S)
+            (tmp_path / "stopping").unlink()
+            (tmp_path / "go").touch()
+            await until(lambda before=number: max(lab.box.states) != before, "the press")
+            lab.box.raise_to(max(lab.box.states), frame.STATE_COMING)
+            lab.device.release()
+            await lab.asleep()
+        assert len(lab.box.states) == 4
+
+
+_WAIT_FOR = """
+def _is_there(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
+
+"""
+_STOPS_SLOWLY = (
+    "import os\nimport time\n"
+    + _WAIT_FOR
+    + """
+_stop = Air.stop
+
+
+def _stops_slowly(self):
+    _stop(self)
+    if not _is_there("../go"):
+        open("../stopping", "w").close()
+    while not _is_there("../go"):
+        time.sleep_ms(5)
+
+
+Air.stop = _stops_slowly
+"""
+)
+
+
+async def test_a_tap_while_the_program_still_loads_is_a_press(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "ticks.py", append="import os\n" + _WAIT_FOR + _LOADS_SLOWLY)
+    async with Lab(tmp_path) as lab:
+        await lab.device.start()
+        await until((tmp_path / "loading").exists, "it loads")
+        lab.device.press()
+        lab.device.release()
+        await asyncio.sleep(_BOUNCE_S)
+        (tmp_path / "go").touch()
+        await until(lambda: lab.of_kind(frame.PRESS), "the press's frame")
+        await lab.feels(Feel.HEARD)
+        assert len(lab.box.states) == 1
+
+
+_LOADS_SLOWLY = """
+open("../loading", "w").close()
+while not _is_there("../go"):
+    time.sleep_ms(5)
+"""
+
+
+async def test_a_radio_that_will_not_start_costs_no_press(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "air.py", append=_RADIO_FALLS)
+    async with Lab(tmp_path) as lab:
+        (tmp_path / "fell").touch()
+        await lab.start()
+        (tmp_path / "fell").unlink()
+        lab.device.press()
+        lab.device.release()
+        await lab.feels(Feel.HEARD)
+        assert lab.of_kind(frame.PRESS)[0][3] == 1, "a second effort"
+        assert len(lab.box.states) == 1
+        assert "no radio" in lab.device.console()
+
+
+_FALL_ONCE = """
+import os
+
+
+def _has_fallen():
+    try:
+        os.stat("../fell")
+        return True
+    except OSError:
+        open("../fell", "w").close()
+        return False
+
+"""
+_RADIO_FALLS = (
+    _FALL_ONCE
+    + """
+_begin = Air.__init__
+
+
+def _falls_once(self, channel):
+    if not _has_fallen():
+        raise OSError("no radio")
+    _begin(self, channel)
+
+
+Air.__init__ = _falls_once
+"""
+)
+
+
+async def test_a_start_that_falls_before_it_has_looked_at_the_press_does_not_lose_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "sender.py", append=_FALL_ONCE + _IMPORT_FALLS)
+    async with Lab(tmp_path) as lab:
+        (tmp_path / "fell").touch()
+        await lab.start()
+        (tmp_path / "fell").unlink()
+        lab.device.press()
+        lab.device.release()
+        await lab.feels(Feel.HEARD)
+        assert len(lab.box.states) == 1
+
+
+_IMPORT_FALLS = """
+if not _has_fallen():
+    raise MemoryError("no room")
+"""
+
+
+async def test_a_fault_at_every_start_rests_longer_and_longer_and_lets_a_press_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "start.py", _RESTS_MS="(300, 600, 60000)")
+    plant(monkeypatch, "wake.py", append=_RECEIVES_NEVER)
+    async with Lab(tmp_path) as lab:
+        lab.hears = False
+        await lab.device.start()
+        # Three starts at once, then two rests with a start and a fall after each, then a long one.
+        await until(lambda: lab.device.wakes >= 8, "starts")
+        await lab.asleep()
+        wakes = lab.device.wakes
+        assert wakes == 8
+        lab.device.press()
+        lab.device.release()
+        await until(lambda: lab.of_kind(frame.PRESS), "the press's frame")
+        await lab.device.wait_state(DeviceState.ASLEEP)
+        assert lab.device.wakes == wakes + 2
+
+
+_RECEIVES_NEVER = """
+
+def _falls(self, timeout_ms):
+    raise RuntimeError("planted")
+
+
+Air.receive = _falls
+"""
+
+
+async def test_the_watchdog_ends_a_program_that_hangs_and_the_press_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "wake.py", _WATCHDOG_MS="1500")
+    plant(monkeypatch, "feel.py", append=_FALL_ONCE + _HANGS_ONCE)
+    async with Lab(tmp_path) as lab:
+        (tmp_path / "fell").touch()
+        await lab.start()
+        (tmp_path / "fell").unlink()
+        lab.device.press()
+        lab.device.release()
+        await lab.feels(Feel.HEARD)
+        _, counter, number, wake = lab.of_kind(frame.PRESS)[0]
+        assert wake == 1
+        told = frame.unpack_press(frame.open_frame(ENCRYPT, lab.used[counter])[3])
+        assert told[4] == 3, "the watchdog is the reset's cause"
+        assert list(lab.box.states) == [number]
+        # Fed from then on: it stays awake for longer than the watchdog waits.
+        wakes = lab.device.wakes
+        await asyncio.sleep(2.5)
+        assert lab.device.wakes == wakes
+
+
+_HANGS_ONCE = """
+import time
+
+_hush = Player.hush
+
+
+def _hangs_once(self, now_ms):
+    while not _has_fallen():
+        time.sleep(3600)
+    _hush(self, now_ms)
+
+
+Player.hush = _hangs_once
+"""
+
+
+async def test_channels_that_the_chip_refuses_end_no_hunt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "air.py", append="\nnetwork.WLAN.channel_max = 11\n")
+    async with Lab(tmp_path) as lab:
+        await lab.start()
+        wakes = lab.device.wakes
+        lab.hears = False
+        await lab.press()
+        lab.device.release()
+        # Five at home and all thirteen channels once, home between.
+        await until(lambda: len(lab.of_kind(frame.PRESS)) >= 26, "the hunt")
+        lab.hears = True
+        await lab.feels(Feel.HEARD)
+        assert lab.device.wakes == wakes + 1
+
+
+@pytest.mark.parametrize("step", range(1, 13))
+async def test_power_cut_at_each_write_and_at_each_frame_loses_nothing_that_was_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    plant(monkeypatch, "board.py", append=_STOPS_AT)
+    # What is planted takes room of its own.
+    async with Lab(tmp_path, heap_words=98304) as lab:
+        await lab.start()
+        lab.hears = False
+        (tmp_path / "stop_at").write_text(str(step))
+        lab.device.press()
+        lab.device.release()
+        await until((tmp_path / "stopped").exists, f"step {step}")
+        done = (tmp_path / "stopped").read_text().split()
+        # The counter's reservation is the first of a press, its record the second.
+        stored = done.count("commit") >= 2
+        announced = {press for _, _, press, _ in lab.sent}
+        assert stored or not announced
+        lab.device.power_cut()
+        (tmp_path / "stop_at").unlink()
+        lab.hears = True
+        await lab.device.start()
+        if stored:
+            await lab.feels(Feel.HEARD)
+            assert announced <= set(lab.box.states)
+        else:
+            await lab.asleep()
+        assert len(lab.box.states) == stored
+
+
+_STOPS_AT = """
+import os
+import time
+
+import esp32
+import espnow
+import machine
+
+_done = []
+
+
+def _stop_at():
+    try:
+        with open("../stop_at") as file:
+            return int(file.read())
+    except OSError:
+        return 0
+
+
+def _stops_at(owner, name):
+    do = getattr(owner, name)
+
+    def step(self, *args):
+        if len(_done) + 1 == _stop_at():
+            with open("../stopped.new", "w") as file:
+                file.write(" ".join(_done))
+            os.rename("../stopped.new", "../stopped")
+            time.sleep(3600)
+        _done.append(name)
+        return do(self, *args)
+
+    setattr(owner, name, step)
+
+
+_stops_at(esp32.NVS, "set_blob")
+_stops_at(esp32.NVS, "commit")
+_stops_at(machine.RTC, "memory")
+_stops_at(espnow.ESPNow, "send")
+"""
 
 
 async def test_a_further_press_while_awake_is_sent_at_once(tmp_path: Path) -> None:
@@ -102,15 +458,24 @@ async def test_a_further_press_while_awake_is_sent_at_once(tmp_path: Path) -> No
         await until(lambda: lab.box.states.get(second), "the second press is stored")
 
 
-async def test_a_press_stops_the_motor_and_what_was_cut_short_is_felt_anew(tmp_path: Path) -> None:
+async def test_a_press_ends_what_the_palm_is_told_of_an_earlier_one(tmp_path: Path) -> None:
     async with Lab(tmp_path) as lab:
         await lab.start()
+        first = await lab.press()
+        await lab.let_go()
+        lab.box.raise_to(first, frame.STATE_DELIVERED)
+        await until(lambda: len(lab.of_kind(frame.POLL)) >= 1, "a poll")
+        await until(lambda: lab.motor_on, "the motor of 'delivered'")
+        lab.stores = False
         await lab.press()
         await lab.let_go()
-        await until(lambda: lab.motor_on, "the motor of 'heard'")
-        await lab.press()
-        await lab.let_go()
-        await lab.feels(Feel.HEARD, Feel.HEARD)
+        assert not lab.motor_on
+        before = list(lab.felt)
+        lab.box.raise_to(first, frame.STATE_COMING)
+        await asyncio.sleep(1.5)
+        assert lab.felt == before, "felt of the first, with the second not stored"
+        lab.stores = True
+        await lab.feels(*before, Feel.HEARD)
         assert lab.transmitted_with_motor_on == 0
 
 
@@ -255,16 +620,9 @@ async def test_a_bip_without_settings_says_so_and_sends_nothing(tmp_path: Path) 
 async def test_a_fall_with_a_press_open_starts_anew_and_goes_on_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage = device_tree.stage
-
-    def stage_with_a_fault(*args: Any) -> None:
-        stage(*args)
-        with (tmp_path / "flash" / "feel.py").open("a") as file:
-            file.write(_FALLS_ONCE)
-
-    monkeypatch.setattr(device_tree, "stage", stage_with_a_fault)
-    (tmp_path / "fell").touch()
+    plant(monkeypatch, "feel.py", append=_FALL_ONCE + _FALLS_ONCE)
     async with Lab(tmp_path) as lab:
+        (tmp_path / "fell").touch()
         await lab.start()
         (tmp_path / "fell").unlink()
         lab.device.press()
@@ -278,16 +636,11 @@ async def test_a_fall_with_a_press_open_starts_anew_and_goes_on_with_it(
 
 
 _FALLS_ONCE = """
-import os
-
 _hush = Player.hush
 
 
 def _falls_once(self, now_ms):
-    try:
-        os.stat("../fell")
-    except OSError:
-        open("../fell", "w").close()
+    if not _has_fallen():
         raise RuntimeError("planted")
     _hush(self, now_ms)
 

@@ -104,6 +104,21 @@ def test_too_many_waiting_cost_the_oldest_that_waits_not_the_one_that_plays() ->
     assert len(palm.felt) == 6
 
 
+@pytest.mark.parametrize("cut_ms", range(0, 2400, 50))
+def test_what_is_cleared_is_not_felt_and_does_not_run_into_what_follows(cut_ms: int) -> None:
+    palm = Palm()
+    palm.player.play("unanswered", 0)
+    palm.player.play("delivered", 0)
+    palm.run(cut_ms)
+    palm.player.clear(palm.now_ms)
+    before = list(palm.felt)
+    assert not palm.player.on
+    assert palm.player.idle()
+    palm.player.play("heard", palm.now_ms + 30)
+    palm.run(cut_ms + 5000)
+    assert palm.felt == [*before, Feel.HEARD]
+
+
 @pytest.mark.parametrize("pulses", [(20,), (2000,), (100, 900), (350, 350), (350, 100, 100)])
 def test_pulses_that_are_no_pattern_are_felt_as_none(pulses: tuple[int, ...]) -> None:
     reader = FeelReader()

@@ -18,6 +18,7 @@ _PRESSES = st.lists(
         st.integers(1, 2**32 - 1),
         st.sampled_from(sorted(press.RANKS)),
         st.booleans(),
+        st.booleans(),
         st.integers(0, 255),
         _MS,
         _MS,
@@ -29,14 +30,14 @@ _PRESSES = st.lists(
 
 def made(fields: tuple[Any, ...]) -> Any:
     one = press.Press(fields[0])
-    one.state, one.told_not_sent, one.wakes = fields[1:4]
-    one.down_ms, one.heard_ms, one.poll_ms = fields[4:]
+    one.state, one.told_not_sent, one.superseded, one.wakes = fields[1:5]
+    one.down_ms, one.heard_ms, one.poll_ms = fields[5:]
     return one
 
 
 def told(one: Any) -> tuple[Any, ...]:
     times = (one.down_ms, one.heard_ms, one.poll_ms)
-    return (one.number, one.state, one.told_not_sent, one.wakes, *times)
+    return (one.number, one.state, one.told_not_sent, one.superseded, one.wakes, *times)
 
 
 @given(_PRESSES, st.integers(0, 65535), st.integers(0, 65535), _MS, _MS)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.firmware.lab import until
+from tests.firmware.lab import plant, until
 from vigibip.town.device import Device, DeviceHooks, DeviceState
 from vigibip.wire import serial
 
@@ -79,8 +79,8 @@ class Bench:
         line = Line(self.device.port_path)
         self.lines.append(line)
         await until(lambda: line.of_kind(serial.HELLO), "HELLO")
-        # The line can be faster than the bus: what is in the air before is not heard.
-        await until(lambda: self.device.channel is not None, "its radio")
+        # It has told the bus of its radio before, but this end may look at the line first.
+        await until(lambda: self.device.channel == 6, "its radio")
         return line
 
 
@@ -179,6 +179,104 @@ async def test_pulled_and_put_back_it_is_there_again_behind_the_same_path(bench:
     again = await bench.plug()
     again.write(down())
     await until(lambda: bench.sent, "it carries again")
+
+
+async def test_it_still_tells_the_air_s_counts_when_its_ticks_have_gone_round(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ESP32's ticks go round after 12.4 days, and half of that looks like the past."""
+    plant(monkeypatch, "ticks.py", append="\ntime.pace = 1 << 17\n")
+    bench = Bench(tmp_path)
+    try:
+        line = await bench.plug()
+
+        def days() -> float:
+            told = line.of_kind(serial.AIR)
+            return serial.unpack_air(told[-1])[0] / 86400 if told else 0
+
+        await until(lambda: days() > 14, "two weeks of the receiver's life")
+        bench.device.deliver(BIP, FRAME, channel=6)
+        await until(lambda: line.of_kind(serial.UP_FRAME), "a frame after that")
+        assert bench.device.wakes == 1
+    finally:
+        await bench.device.close()
+        for line in bench.lines:
+            line.close()
+
+
+async def test_a_channel_that_the_chip_refuses_leaves_it_on_its_own_and_says_which(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "carrier.py", AIR_EACH_MS="300")
+    plant(monkeypatch, "ticks.py", append="import network\n\nnetwork.WLAN.channel_max = 11\n")
+    line = await bench.plug()
+    line.write(serial.encode_message(serial.SETTINGS, serial.pack_settings(13)))
+    hellos = len(line.of_kind(serial.HELLO))
+    await until(lambda: len(line.of_kind(serial.HELLO)) > hellos + 1, "HELLO again")
+    assert line.of_kind(serial.HELLO)[-1] == serial.pack_hello(1, 6, 1)
+    assert bench.device.deliver(BIP, FRAME, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "a frame on the old channel")
+    line.write(serial.encode_message(serial.SETTINGS, serial.pack_settings(11)))
+    await until(lambda: bench.device.channel == 11, "a channel that it may have")
+    assert bench.device.wakes == 1
+
+
+async def test_a_buffer_out_of_step_costs_one_frame(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch, "ticks.py", append=_OUT_OF_STEP)
+    line = await bench.plug()
+    bench.device.deliver(BIP, b"bad" * 10, channel=6)
+    bench.device.deliver(BIP, FRAME, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "the frame after it")
+    assert serial.unpack_up_frame(line.of_kind(serial.UP_FRAME)[0])[2] == FRAME
+    assert bench.device.wakes == 1
+
+
+_OUT_OF_STEP = """
+import espnow
+
+_recv = espnow.ESPNow.recv
+
+
+def _raises(self, timeout_ms):
+    address, frame = _recv(self, timeout_ms)
+    if frame and frame.startswith(b"bad"):
+        raise ValueError("ESPNow.recv(): buffer error")
+    return address, frame
+
+
+espnow.ESPNow.recv = _raises
+"""
+
+
+async def test_a_radio_that_takes_two_seconds_for_a_frame_leaves_it_hearing_and_fed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A jammed channel: the module waits that long for room in its buffers, then gives up."""
+    plant(monkeypatch, "ticks.py", append=_JAMMED)
+    plant(monkeypatch, "bridge.py", _WATCHDOG_MS="1000")
+    line = await bench.plug()
+    line.write(b"".join(down(bytes((2, 0, 0, 0, 0, number))) for number in range(16)))
+    bench.device.deliver(BIP, FRAME, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "a frame while it sends")
+    await until(lambda: len(bench.sent) >= 16, "all replies")
+    assert bench.device.wakes == 1
+
+
+_JAMMED = """
+import espnow
+
+_send = espnow.ESPNow.send
+
+
+def _slowly(self, *args):
+    time.sleep_ms(200)
+    return _send(self, *args)
+
+
+espnow.ESPNow.send = _slowly
+"""
 
 
 @pytest.mark.slow

@@ -282,6 +282,103 @@ def test_a_heard_press_gives_way_before_an_unheard_one() -> None:
     assert bip.open_presses() == unheard
 
 
+def test_the_palm_is_told_of_the_newest_press_only() -> None:
+    bip, box = settled(), Box()
+    first = bip.press()
+    sealed_first = bip.sent()[0][1]
+    bip.receive(box.take(sealed_first))
+    second = bip.press()
+    box.raise_to(first, frame.STATE_DELIVERED)
+    bip.receive(box.take(sealed_first))
+    box.raise_to(first, frame.STATE_COMING)
+    bip.receive(box.take(sealed_first))
+    assert bip.felt == ["heard"]
+    bip.receive(box.take(bip.sent()[-1][1]))
+    assert bip.felt == ["heard", "heard"]
+    assert bip.open_presses() == [second]
+
+
+def test_an_older_press_goes_on_until_it_is_heard_and_nothing_of_it_is_felt() -> None:
+    bip, box = settled(), Box()
+    first = bip.press()
+    bip.sent()
+    bip.press()
+    bip.receive(box.take(bip.sent()[0][1]))
+    assert bip.felt == ["heard"]
+    bip.advance(20_000)
+    assert bip.felt == ["heard"], "not sent, said after heard"
+    bip.sent()
+    bip.wake(known_time=True, record=bip.sender.record())
+    bip.advance(10)
+    sent = [frame.open_frame(ENCRYPT, sealed) for _, sealed, _ in bip.sent()]
+    again = next(entry for entry in sent if entry[0] == frame.PRESS)
+    assert frame.unpack_press(again[3])[0] == first
+    box.states[first] = frame.STATE_COMING
+    bip.receive(box.reply(again[2], first, frame.STATE_COMING))
+    assert bip.felt == ["heard"]
+    assert first not in bip.open_presses()
+
+
+def test_a_replayed_reply_moves_neither_the_way_nor_the_aim() -> None:
+    bip, box = settled(), Box()
+    bip.press()
+    reply = box.take(bip.sent()[0][1], stores=False)
+    bip.receive(reply)
+    for number in range(30):
+        bip.advance(100)
+        bip.receive(reply, address=bytes((2, 0, 0, 0, 0, number)))
+    assert bip.links == []
+    assert {channel for channel, _, _ in bip.sent()} != {CHANNEL}, "a replay keeps it from hunting"
+
+
+def test_once_all_channels_were_silent_every_second_shot_goes_home() -> None:
+    bip = settled()
+    bip.press()
+    bip.advance(4000)
+    bip.sent()
+    bip.advance(8000)
+    channels = [channel for channel, _, _ in bip.sent()]
+    assert set(channels) == set(range(1, 14))
+    assert channels.count(CHANNEL) >= len(channels) // 2
+
+
+def test_a_channel_that_the_radio_does_not_take_is_not_taken_for_the_way() -> None:
+    bip, box = settled(), Box()
+    bip.press()
+    while bip.channel != 12:
+        bip.advance(10)
+    sealed = bip.sent()[-1][1]
+    bip.sender.stay_on(11)
+    bip.receive(box.take(sealed))
+    assert bip.links == [(11, RECEIVER)]
+
+
+def test_a_counter_that_fails_in_the_hunt_leaves_aim_and_radio_at_one() -> None:
+    from vigibip.wire.counter import ReservedCounter
+
+    bip, box = settled(), Box()
+    bip.press()
+    bip.advance(16_000)
+    bip.wake(known_time=True)
+
+    def refuse(end: int) -> None:
+        raise OSError(5)
+
+    bip.sender.recount(ReservedCounter(1000, refuse))
+    with pytest.raises(OSError, match="5"):
+        bip.sender.tick(bip.now_ms)
+    bip.sender.recount(ReservedCounter(0x80000000, lambda end: None))
+    for _ in range(40):
+        bip.advance(60)
+        if bip.channel != CHANNEL:
+            break
+    bip.sent()
+    bip.advance(200)
+    assert bip.channel == bip.sender._aim.tuned
+    bip.receive(box.take(bip.sent()[-1][1]))
+    assert bip.felt[-1] == "heard"
+
+
 def test_polls_are_new_frames_every_second_and_rarer_later() -> None:
     bip, box = settled(), Box()
     bip.press()

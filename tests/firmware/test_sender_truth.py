@@ -112,6 +112,7 @@ class BadWorld(RuleBasedStateMachine):
         if news:
             answered, number, state, _ = frame.unpack_reply(frame.open_frame(ENCRYPT, reply)[3])
             assert FEEL_STATES[news[0]] == state
+            assert number == self.pressed[-1], "felt for an older press than the last"
             assert self.bip.asked.get(answered) == number
             assert RANKS[self.box.states[number]] >= RANKS[state]
 

@@ -169,3 +169,25 @@ def test_crashes_are_counted_and_stop_at_the_field_s_end() -> None:
     nvs.committed["crashes"] = storage.guard(b"\xff\xff")
     opened(nvs, rtc).count_crash()
     assert opened(nvs, rtc).crashes() == 0xFFFF
+
+
+def test_starts_and_what_is_untold_are_kept_without_touching_the_record() -> None:
+    nvs, rtc = provisioned()
+    opened(nvs, rtc).save(b"presses")
+    for number in range(1, 20):
+        kept = opened(nvs, rtc)
+        kept.untold = True
+        assert kept.count_start() == min(number, 15)
+    awake = opened(nvs, rtc)
+    assert (awake.record, awake.time_is_known, awake.untold) == (b"presses", True, True)
+
+
+def test_a_start_that_was_noted_does_not_make_an_old_record_one_of_this_clock() -> None:
+    nvs, rtc = provisioned()
+    opened(nvs, rtc).save(b"presses")
+    cut = FakeRtc()
+    opened(nvs, cut).count_start()
+    again = opened(nvs, cut)
+    assert (again.record, again.time_is_known, again.starts) == (b"presses", False, 1)
+    again.save_light(b"aged")
+    assert (opened(nvs, cut).record, opened(nvs, cut).time_is_known) == (b"aged", True)

@@ -71,6 +71,8 @@ class Pin:
         return None
 
     def irq(self, handler, trigger=3):
+        # Edges before this are lost, as on the chip.
+        bus.drain()
         self._handlers[self.gpio] = (handler, trigger, self)
 
 

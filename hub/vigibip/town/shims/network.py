@@ -17,6 +17,8 @@ class WLAN:
 
     is_active = False
     channel = 1
+    # What the chip's country lets it have: MicroPython sets none, so perhaps 11.
+    channel_max = 13
 
     def __init__(self, interface_id: int = 0):
         if interface_id != STA_IF:
@@ -37,7 +39,7 @@ class WLAN:
             raise OSError("STA must be active")
         for name, value in settings.items():
             if name == "channel":
-                if not 1 <= value <= 13:
+                if not 1 <= value <= WLAN.channel_max:
                     raise OSError(-258, "ESP_ERR_INVALID_ARG")
                 WLAN.channel = value
                 self._tell()
