@@ -80,7 +80,8 @@ def test_as_root_apt_is_updated_once_then_asked_for_all(monkeypatch: pytest.Monk
     monkeypatch.setattr(programs, "_succeeds", succeeds)
     programs.provide()
     assert [command[4:5] for command in asked] == [["update"], ["install"]]
-    assert asked[1][-3:] == list(programs.PACKAGES.values())
+    packages = list(programs.PACKAGES.values())
+    assert asked[1][-len(packages) :] == packages
 
 
 @pytest.mark.parametrize(

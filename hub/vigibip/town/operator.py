@@ -140,8 +140,16 @@ class Operator:
         """Take a SMS-SUBMIT. Raises NetworkRefusedError."""
         sender = modem.number
         line = self._lines.setdefault(sender, _Line())
+        sent_utc = self._clock.utc()
         try:
             submit = decode_submit(tpdu)
+            pdu = encode_deliver(
+                Address.parse(sender),
+                submit.data,
+                sent_utc=sent_utc,
+                smsc=SERVICE_CENTRE,
+                pid=submit.pid,
+            )
         except PduError as error:
             self.counts["refused: no PDU"] += 1
             raise NetworkRefusedError(_REJECTED) from error
@@ -153,14 +161,6 @@ class Operator:
         reference, line.reference = line.reference, (line.reference + 1) % 256
         for told in self.submitted:
             told(sender, submit)
-        sent_utc = self._clock.utc()
-        pdu = encode_deliver(
-            Address.parse(sender),
-            submit.data,
-            sent_utc=sent_utc,
-            smsc=SERVICE_CENTRE,
-            pid=submit.pid,
-        )
 
         def report(status: int) -> None:
             if submit.report:

@@ -109,7 +109,9 @@ class Replay:
 
 
 def _key(line: bytes) -> str:
-    text = line.decode("latin-1").strip("\x1b\x1a ").upper()
+    text = line.decode("latin-1").strip().upper()
+    # What stands before AT is ignored, V.250, 5.2.1.
+    text = text[max(0, text.find("AT")) :]
     return next((start for start in _ANY_LENGTH if text.startswith(start)), text)
 
 

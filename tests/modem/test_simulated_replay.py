@@ -1,0 +1,100 @@
+"""Reported dialogues: read as they are written, and played again byte for byte."""
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.modem.simulated_line import Network
+from vigibip.base.clock import DrivenClock
+from vigibip.base.errors import UsageError
+from vigibip.modem.simulated import GENERIC, InProcessPort, SimulatedModem
+from vigibip.modem.simulated.replay import Replay
+from vigibip.modem.simulated.transcript import Received, Sent, Transcript, parse
+
+TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
+
+
+def load(path: Path) -> Transcript:
+    return parse(path.read_text("utf-8"))
+
+
+def test_there_are_enough_to_be_worth_it() -> None:
+    assert len(TRANSCRIPTS) >= 12
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_each_names_its_source_and_its_model(path: Path) -> None:
+    transcript = load(path)
+    assert set(transcript.head) == {"source", "model", "firmware", "about"}
+    assert transcript.head["source"].startswith("https://")
+    assert any(isinstance(step, Received) for step in transcript.steps)
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_each_holds_fictional_numbers_only(path: Path) -> None:
+    text = path.read_text("utf-8")
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("#"))
+    assert re.findall(r"\+\d{8,15}", body.replace("+33639980102", "")) == []
+    # IMEI, IMSI and ICCID have 15 digits and more; a PDU is hexadecimal on a line of its own.
+    plain = re.sub(r"[0-9A-F]{30,}", "", body)
+    assert re.findall(r"\d{14,}", plain) == []
+    # The PDUs hold 33 6 39 98 xx xx, its digits swapped, and no other international number.
+    for pdu in re.findall(r"[0-9A-F]{30,}", body):
+        assert "0B91" in pdu
+        assert set(re.findall(r"0B91([0-9A-F]{12})", pdu)) == {"3336990801F2"}
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+async def test_played_again_it_says_what_was_said(path: Path) -> None:
+    transcript = load(path)
+    clock = DrivenClock()
+    replay = Replay(transcript, SimulatedModem(clock, Network(), GENERIC, chance=random.Random(1)))
+    heard = bytearray()
+    opened = InProcessPort(replay).open(heard.extend, print)
+    replay.start()
+    for step in transcript.steps:
+        if isinstance(step, Sent):
+            opened.write(step.data)
+            await clock.advance(0)
+        else:
+            await clock.advance(0)
+            assert heard.startswith(step.data), (bytes(heard), step.data)
+            del heard[: len(step.data)]
+    assert heard == b""
+    replay.close()
+
+
+async def test_what_the_transcript_does_not_know_the_simulated_modem_answers() -> None:
+    transcript = parse("# model: x\n> AT+CSQ\n< +CSQ: 1,99\n< OK")
+    clock = DrivenClock()
+    replay = Replay(transcript, SimulatedModem(clock, Network(), GENERIC, chance=random.Random(1)))
+    heard = bytearray()
+    opened = InProcessPort(replay).open(heard.extend, print)
+    replay.start()
+
+    async def answer(data: bytes) -> bytes:
+        heard.clear()
+        opened.write(data)
+        await clock.advance(6)
+        return bytes(heard)
+
+    assert await answer(b"ATE0\r") == b"ATE0\r\r\nOK\r\n"
+    assert await answer(b"AT+CGMM\r") == b"\r\nTE-MODEM\r\n\r\nOK\r\n"
+    for _ in range(3):
+        assert await answer(b"AT+CSQ\r") == b"\r\n+CSQ: 1,99\r\n\r\nOK\r\n"
+    assert await answer(b"AT+CMGS=17\r") == b"\r\n> "
+    assert b"+CMGS: 0" in await answer(b"0021000B913336990801F2000004D4F29C0E\x1a")
+    replay.close()
+
+
+@pytest.mark.parametrize("text", ["AT", "< \u263a", "=> AT"])
+def test_what_is_no_transcript_is_told_with_its_line(text: str) -> None:
+    with pytest.raises(UsageError):
+        parse(f"# model: x\n{text}\n")
+
+
+def test_escapes_are_bytes() -> None:
+    [step] = parse(r"<< \r\n\x1a\\x").steps
+    assert step == Received(b"\r\n\x1a\\x")
