@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.post.harness import Site
+from tests.post.place import Place
 from vigibip.base.clock import DrivenClock
 from vigibip.post.store import Store
 
@@ -35,3 +36,13 @@ def store(tmp_path: Path, clock: DrivenClock) -> Iterator[Store]:
     made.start()
     yield made
     made.close()
+
+
+@pytest.fixture
+async def place(tmp_path: Path) -> AsyncIterator[Place]:
+    made = Place(tmp_path)
+    try:
+        await made.start()
+        yield made
+    finally:
+        await made.close()

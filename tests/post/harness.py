@@ -222,6 +222,7 @@ class Site:
     boxes: list[BoxClient] = field(default_factory=list)
     store_watch_s: float = 60
     """Seldom, because each look is a step of the driven clock; the console's tests look often."""
+    radio_watch_s: float = 60
 
     def __post_init__(self) -> None:
         self.clock.settle = self.settle
@@ -243,6 +244,7 @@ class Site:
                 "relay": self.relay,
                 "answers": self.answers,
                 "store_watch_s": self.store_watch_s,
+                "radio_watch_s": self.radio_watch_s,
             }
         )
 

@@ -9,16 +9,21 @@ from typing import Any
 import pytest
 
 from tests.post.harness import Site, until
-from vigibip.base.clock import DrivenClock
+from vigibip.base.clock import DrivenClock, SystemClock
 from vigibip.base.errors import StorageError
-from vigibip.post import answers, relay
+from vigibip.post import answers, lane
 from vigibip.post.authority import Authority
 from vigibip.post.cards import new_card
-from vigibip.post.config import BrokerSettings, EnrolmentSettings, PostSettings
+from vigibip.post.config import BrokerSettings, EnrolmentSettings, PostSettings, RadioSettings
+from vigibip.post.daemon import PostDaemon
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.run import PartEndedError, run_post
 from vigibip.post.store import Store
 from vigibip.post.telling import Telling
+from vigibip.radio.channel import ChannelServer, SimulatedChannel
+from vigibip.radio.clips import ClipStore
+from vigibip.radio.errors import SynthesisError
+from vigibip.radio.settings import VoiceSettings
 
 ONE = "00000001000000aa"
 
@@ -123,6 +128,44 @@ async def test_a_mistake_in_the_relay_ends_the_process(
     def mistaken(*_: object, **__: object) -> None:
         raise LookupError("a mistake")
 
-    monkeypatch.setattr(relay, "choose", mistaken)
+    monkeypatch.setattr(lane, "choose", mistaken)
     box.press(ONE)
     await until(failed.done)
+
+
+async def test_common_clips_that_are_missing_are_prepared_beside_the_alerts(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def prepare(_clips: ClipStore) -> int:
+        begun.set()
+        await go_on.wait()
+        ended.append("prepared")
+        raise SynthesisError("the voice hangs")
+
+    monkeypatch.setenv("GPIOZERO_PIN_FACTORY", "mock")
+    monkeypatch.setattr(ClipStore, "prepare_common", prepare)
+    channel = SimulatedChannel(SystemClock(), None, cut_short=True)
+    server = ChannelServer(channel, site.directory / "channel")
+    await server.start()
+    box = await site.add_box()
+    await site.stop_post()
+    voice = VoiceSettings(audio_out=f"unix:{site.directory}/channel", ptt_lead_ms=0)
+    settings = site.settings.model_copy(update={"radio": RadioSettings(voice=voice)})
+    post = PostDaemon(settings, clock=SystemClock())
+    try:
+        await post.start()
+        await asyncio.wait_for(begun.wait(), 10)
+        await until(lambda: post.connected)
+        box.press(ONE)
+        await until(lambda: box.accepted == [ONE])
+        await until(lambda: channel.transmissions)
+        assert not ended, "nothing waited for it"
+        go_on.set()
+        await until(lambda: post.faults.get(("radio-degraded", "voice")) == "the voice hangs")
+    finally:
+        await post.stop()
+        await server.close()
+        await channel.close()

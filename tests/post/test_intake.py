@@ -9,6 +9,7 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from vigibip.alert.life import IncidentState
 from vigibip.alert.messages import MESSAGE_MAX_BYTES, Alert, AnswerAck, BoxStatus, seal_message
 from vigibip.base.errors import StorageError
 from vigibip.post.cards import new_card
+from vigibip.post.faults import FaultKind
 from vigibip.post.store import Store
 from vigibip.post.store.records import IncidentOutcome
 from vigibip.post.store.schema import ParkedMessage
@@ -194,14 +196,47 @@ async def test_a_box_that_is_not_in_the_store_gets_no_answer(site: Site) -> None
     assert ghost.receipts == []
 
 
-async def test_a_box_revoked_a_moment_ago_is_refused(site: Site) -> None:
+async def test_a_press_of_a_revoked_box_is_told_and_never_relayed(site: Site) -> None:
     box, other = await site.add_box("Tabac"), await site.add_box("Presse")
     await still_serves(site, box)
+    await site.settle()
+    said = len(site.radio.said)
     await site.store.revoke_box(box.box_id)
-    box.press(ONE)
-    await until(lambda: "box-unknown" in fault_kinds(site))
-    await still_serves(site, other)
+    assert site.post is not None
+    for alert_id in (ONE, TWO):
+        # The second comes when the post knows of the revocation already.
+        box.press(alert_id, age_s=3)
+        at = site.clock.utc() - timedelta(seconds=3)
+        fault = ("press-of-revoked-box", box.box_id)
+        await until(lambda fault=fault: fault in site.post.faults)
+        assert site.post.faults[fault] == f"{at:%Y-%m-%d %H:%M:%S} UTC"
+        await still_serves(site, other, f"fffffff{alert_id[-1]}00000002")
+        site.post._faults.clear_fault(FaultKind.PRESS_OF_REVOKED_BOX, box.box_id)
     assert box.accepted == ["ffffffff00000001"]
+    await site.settle()
+    assert {one.announcement.number for one in site.radio.said[said:]} == {2}
+    assert "box-unknown" not in fault_kinds(site)
+
+
+async def test_who_lacks_a_revoked_box_s_key_raises_no_press(site: Site) -> None:
+    box = await site.add_box("Tabac")
+    await still_serves(site, box)
+    await site.store.revoke_box(box.box_id)
+    box.send(topics.ALERT, seal_message(os.urandom(32), Alert(alert=ONE, age_s=0)))
+    await until(lambda: "box-unknown" in fault_kinds(site))
+    box.send(topics.ALERT, seal_message(os.urandom(32), Alert(alert=ONE, age_s=0)))
+    await still_serves(site, await site.add_box("Presse"))
+    assert "press-of-revoked-box" not in fault_kinds(site)
+
+
+@pytest.mark.parametrize("kind", [topics.ALERT, "hello"])
+async def test_a_stranger_s_garbage_is_no_message_of_a_box(site: Site, kind: str) -> None:
+    """A dispatcher sends a patrol for what a box could not say, not for what anybody can."""
+    box = await site.add_box()
+    box.send(kind, os.urandom(MESSAGE_MAX_BYTES + 100))
+    await until(lambda: "message-forged" in fault_kinds(site))
+    await still_serves(site, box)
+    assert "message-refused" not in fault_kinds(site)
 
 
 async def test_a_box_that_was_enrolled_again_is_known_by_its_new_keys(site: Site) -> None:

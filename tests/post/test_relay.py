@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ from vigibip.post.deadlines import Deadlines
 from vigibip.post.errors import PressedAgainError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.relay import Relay
-from vigibip.post.store import Store
+from vigibip.post.store import Store, numbers
 from vigibip.post.store.incidents import IntakeRules
 from vigibip.post.store.records import Accepted, IncidentOutcome, Told
 from vigibip.post.telling import Telling
@@ -41,17 +41,22 @@ class Worker:
         clock: DrivenClock,
         settings: RelaySettings = SETTINGS,
         takes_s: float = 8.0,
+        others: Sequence[PaperRadio] = (),
     ) -> None:
         self.store = store
         self.radio = PaperRadio(clock, takes_s=takes_s)
         self.faults = Faults(store, clock)
         self.settings = settings
-        self.relay = Relay(store, [self.radio], settings, clock, self.faults, Trace())
+        self.ended: list[asyncio.Task[None]] = []
+        self.relay = Relay(
+            store, [self.radio, *others], settings, clock, self.faults, Trace(), self.ended.append
+        )
         self.telling = Telling(store, lambda topic, payload: False, {}, clock, Trace())
         self.deadlines = Deadlines(store, self.relay, self.telling, settings, clock)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
+        await self.relay.take_up()
         await self.relay.start()
         self._tasks = [asyncio.create_task(self.deadlines.run())]
 
@@ -91,8 +96,9 @@ class Workers:
         clock.settle = self.settle
 
     async def start(self, **fields: Any) -> Worker:
-        takes_s = fields.pop("takes_s", 8.0)
-        worker = Worker(self.store, self.clock, SETTINGS.model_copy(update=fields), takes_s)
+        takes_s, others = fields.pop("takes_s", 8.0), fields.pop("others", ())
+        settings = SETTINGS.model_copy(update=fields)
+        worker = Worker(self.store, self.clock, settings, takes_s, others)
         self.all.append(worker)
         await worker.start()
         await self.settle()
@@ -118,6 +124,7 @@ async def workers(store: Store, clock: DrivenClock) -> AsyncIterator[Workers]:
     yield made
     for worker in made.all:
         await worker.die()
+        assert not worker.ended
 
 
 async def test_it_is_announced_at_once_and_repeated_until_answered(
@@ -636,3 +643,139 @@ async def test_the_relay_goes_on_from_memory_while_the_store_fails(
     rounds = len(worker.radio.said)
     await clock.advance(300)
     assert len(worker.radio.said) == rounds
+
+
+async def test_reminders_go_on_when_the_store_fails_between_two_rounds(
+    workers: Workers, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await workers.start()
+    taken = await worker.press(await workers.shop())
+    await clock.advance(20)
+    async with failing(workers.store, monkeypatch):
+        await clock.advance(200)
+        assert 5 <= len(worker.radio.said) <= 7
+    await clock.advance(100)
+    await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    await worker.relay.refresh()
+    rounds = len(worker.radio.said)
+    await clock.advance(300)
+    assert len(worker.radio.said) == rounds
+
+
+@pytest.mark.parametrize("here", [False, True])
+async def test_what_was_answered_does_not_come_back_from_memory(
+    workers: Workers, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch, here: bool
+) -> None:
+    worker = await workers.start()
+    taken = await worker.press(await workers.shop())
+    async with failing(workers.store, monkeypatch):
+        await clock.advance(10)
+    # Its round could not be recorded, and waits in memory for its turn.
+    await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    if here:
+        worker.relay.settle(taken.incident_id)
+    else:
+        await worker.relay.refresh()
+    await clock.advance(300)
+    assert len(worker.radio.said) == 1
+
+
+async def test_presses_while_the_store_fails_make_one_voice_not_many(
+    workers: Workers, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await workers.start()
+    box = await workers.shop()
+    for _ in range(4):
+        joined = await worker.press(box)
+        async with failing(workers.store, monkeypatch):
+            await clock.advance(14)
+    assert joined.round is not None
+    async with failing(workers.store, monkeypatch):
+        await clock.advance(20)
+        rounds = len(worker.radio.said)
+        await clock.advance(380)
+    assert 9 <= len(worker.radio.said) - rounds <= 11, "one round each 38 s"
+
+
+async def test_a_slow_radio_holds_back_no_other(workers: Workers, clock: DrivenClock) -> None:
+    slow = PaperRadio(clock, takes_s=100, name="slow")
+    worker = await workers.start(others=[slow])
+    await worker.press(await workers.shop("Tabac"))
+    await clock.advance(20)
+    await worker.press(await workers.shop("Presse"))
+    await clock.advance(300)
+    assert worker.said()[:3] == [(0.0, 1), (20.0, 2), (38.0, 1)]
+    assert len(worker.radio.said) >= 14
+    assert slow.numbers[:2] == [1, 2]
+    rounds = await workers.store.undone_rounds()
+    assert len(rounds) == 2
+
+
+async def test_a_radio_that_fails_is_tried_again_while_another_hangs(
+    workers: Workers, clock: DrivenClock
+) -> None:
+    hanging = PaperRadio(clock, name="hanging")
+    hanging.hangs = True
+    worker = await workers.start(others=[hanging])
+    worker.radio.result = RelayResult.FAILED
+    taken = await worker.press(await workers.shop())
+    await clock.advance(7)
+    worker.radio.result = RelayResult.SENT
+    await clock.advance(4)
+    assert worker.said() == [(10.0, 1)]
+    assert worker.radio.said[0].announcement.round_no == 1
+    await clock.advance(100)
+    assert len(worker.radio.said) == 3
+    worker.relay.settle(taken.incident_id)
+    await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    hanging.hangs = False
+    await clock.advance(600)
+    assert len(worker.radio.said) == 3
+    assert hanging.said == []
+
+
+@pytest.mark.parametrize("arrived", [False, True])
+async def test_reminders_of_a_reopened_incident_tell_the_press_that_reopened_it(
+    workers: Workers, clock: DrivenClock, arrived: bool
+) -> None:
+    worker = await workers.start()
+    box = await workers.shop()
+    taken = await worker.press(box)
+    await clock.advance(10)
+    if arrived:
+        await workers.store.arrive(taken.incident_id, by="Alpha 1")
+    else:
+        await workers.store.answer_incident(taken.incident_id, by="Alpha 1")
+    await worker.relay.refresh()
+    await worker.sleep_deadlines()
+    await clock.advance(3000)
+    await worker.press(box)
+    await clock.advance(45)
+    again, reminder = worker.radio.said[-2:]
+    assert again.announcement.age_s == 0
+    assert reminder.announcement.age_s == 38
+
+
+async def test_an_incident_without_a_number_gets_one_when_there_is_one(
+    workers: Workers, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await workers.start()
+    with monkeypatch.context() as few:
+        few.setattr(numbers, "_SHORT", range(1, 2))
+        few.setattr(numbers, "_LONG", range(100, 101))
+        opened = [await worker.press(await workers.shop(f"Commerce {one}")) for one in range(3)]
+        await clock.advance(60)
+        assert (FaultKind.NUMBERS_EXHAUSTED, "") in worker.faults.present
+        assert set(worker.radio.numbers) == {0, 1, 100}
+        await workers.store.close_incident(
+            opened[0].incident_id, by="Régulation", outcome=IncidentOutcome.OTHER
+        )
+        await worker.relay.refresh()
+        rounds = len(worker.radio.said)
+        await clock.advance(120)
+    said = {one.announcement.incident_id for one in worker.radio.said[rounds:]}
+    assert said == {one.incident_id for one in opened[1:]}
+    last = await workers.store.incident(opened[2].incident_id)
+    assert last is not None
+    assert last.number == 1
+    assert (FaultKind.NUMBERS_EXHAUSTED, "") not in worker.faults.present

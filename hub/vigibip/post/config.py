@@ -123,6 +123,8 @@ class PostSettings(Settings):
     console: ConsoleSettings = ConsoleSettings()
     store_watch_s: Annotated[float, Field(ge=0.01, le=3600)] = 0.1
     """How often the daemon looks for what another process, the console, has committed."""
+    radio_watch_s: Annotated[float, Field(ge=0.1, le=3600)] = 2
+    """How often it looks at what each radio says of itself."""
 
     @property
     def store_path(self) -> Path:

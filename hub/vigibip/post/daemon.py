@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import logging
+import os
 from collections.abc import Coroutine, Sequence
-from typing import IO, Any
+from typing import Any
 
 from vigibip.base.clock import Clock
-from vigibip.base.errors import StorageError, UsageError
+from vigibip.base.errors import StorageError, UsageError, VigibipError
 from vigibip.base.trace import Trace
 from vigibip.post.answers import Answers
 from vigibip.post.authority import Authority
@@ -19,22 +19,25 @@ from vigibip.post.config import PostSettings
 from vigibip.post.deadlines import Deadlines
 from vigibip.post.enrolment import BrokerAddress, Enrolments
 from vigibip.post.enrolment_server import EnrolmentServer
+from vigibip.post.errors import NewerStoreError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.intake import Intake
 from vigibip.post.known_boxes import KnownBoxes
+from vigibip.post.opening import Opening
+from vigibip.post.radio_watch import RadioWatch
 from vigibip.post.relay import Relay
 from vigibip.post.store import Store
+from vigibip.post.store.copying import read_saved
 from vigibip.post.store.incidents import IntakeRules
 from vigibip.post.telling import Telling
 from vigibip.post.unstored import Unstored
 from vigibip.radio.clips import ClipStore
-from vigibip.radio.contract import Radio, RadioState
+from vigibip.radio.contract import Radio
 from vigibip.radio.voice import VoiceRadio
 
 _log = logging.getLogger(__name__)
 
 _WATCH_RETRY_S = 1.0
-_SUPERVISE_EACH_S = 30.0
 
 
 class PostDaemon:
@@ -51,11 +54,13 @@ class PostDaemon:
         trace = trace or Trace()
         self._settings = settings
         self._clock = clock
-        self._lock: IO[bytes] | None = None
-        self._radios = tuple(_radios(settings, clock) if radios is None else radios)
+        self._held: list[int] = []
+        self._clips = _clips(settings) if radios is None else None
+        self._radios = tuple(_radios(settings, self._clips, clock) if radios is None else radios)
         self.store = Store(settings.store_path, clock=clock, checkpoint=True)
         self._faults = Faults(self.store, clock)
         self._boxes = KnownBoxes(self.store)
+        self._opening = Opening(self.store, clock, self._faults, self._take_up)
         self._relay = Relay(
             self.store,
             self._radios,
@@ -102,9 +107,13 @@ class PostDaemon:
             settings.answers,
             self._faults,
         )
+        self._radio_watch = RadioWatch(
+            self._radios, self._relay, self._faults, clock, settings.radio_watch_s
+        )
         self._link: BrokerLink | None = None
         self._enrolment: EnrolmentServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._preparing: asyncio.Task[None] | None = None
         self._running = False
         self._stopping = False
         self._failed = asyncio.Event()
@@ -123,6 +132,7 @@ class PostDaemon:
         """
         return self._running and (
             not self.store.idle
+            or self._opening.busy
             or self._intake.busy
             or self._answers.busy
             or self._relay.busy
@@ -142,25 +152,22 @@ class PostDaemon:
         return None if self._enrolment is None else self._enrolment.port
 
     async def start(self) -> None:
-        """Return once everything runs; the broker and the radios may still be absent.
+        """Return once everything runs; the broker, the radios and the disk may still be absent.
 
         Raises UsageError when another process serves this directory, ConfigurationError before
-        `vigibip post init`, StorageError.
+        `vigibip post init`, NewerStoreError, StorageError when the store cannot even be read.
         """
         settings = self._settings
         authority = Authority.load(settings.authority_dir, clock=self._clock)
         tls = tls_context(authority.certificate_path, authority.client_files("post"))
-        self._lock = _lock(settings)
+        self._held = _hold(settings)
         try:
-            await asyncio.to_thread(self.store.start)
             self._running = True
-            await self._faults.start()
-            await self._warm_up()
-            await self._boxes.load()
+            if not await self._opening.open():
+                await self._go_by_a_copy()
             for radio in self._radios:
                 await radio.start()
             await self._relay.start()
-            await self._telling.refresh()
             self._link = BrokerLink(
                 settings.broker,
                 tls,
@@ -181,7 +188,10 @@ class PostDaemon:
         self._own("deadlines", self._deadlines.run())
         self._own("unstored", self._unstored.run())
         self._own("watch", self._watch())
-        self._own("supervise", self._supervise())
+        self._own("opening", self._opening.run())
+        self._own("radio watch", self._radio_watch.run())
+        if self._clips is not None:
+            self._preparing = asyncio.create_task(self._prepare_clips(self._clips))
         for radio in self._radios:
             self._own(f"answers of {radio.name}", self._answers.listen(radio))
         _log.info("the post serves %d boxes on %d radios", len(self._boxes), len(self._radios))
@@ -195,9 +205,10 @@ class PostDaemon:
             await self._intake.stop()
             await self._link.stop()
         await self._relay.stop()
-        for task in self._tasks:
+        tasks = [*self._tasks, *([] if self._preparing is None else [self._preparing])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._tasks.clear()
         for radio in self._radios:
             await radio.close()
@@ -205,16 +216,42 @@ class PostDaemon:
             await self._faults.stop()
             self._running = False
             await asyncio.to_thread(self.store.close)
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
+        _let_go(self._held)
 
-    async def _warm_up(self) -> None:
+    async def _take_up(self) -> None:
+        """Begin with what the store holds; it may have been opened late. Raises StorageError."""
+        await self._boxes.load()
+        await self._faults.start()
+        # A disk that takes no write is found here, not by the first alert.
+        await self.store.warm_up(self._rules)
+        await self._relay.take_up()
+        await self._telling.refresh()
+        self._deadlines.wake()
+
+    async def _go_by_a_copy(self) -> None:
+        """Know whom to believe, and what was being said, though the store cannot be taken up."""
         try:
-            await self.store.warm_up(self._rules)
+            saved = await read_saved(self._settings.store_path, self._rules, self._clock)
+        except NewerStoreError:
+            raise
         except StorageError as error:
-            # A full disk takes no alert, but the radios do.
-            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            if not self._boxes.loaded:
+                raise
+            _log.error("what was being said is not known: %s", error)
+            return
+        _log.error("the store cannot be written: alerts are relayed from memory")
+        self._boxes.use(saved.boxes)
+        for task in saved.rounds:
+            self._relay.push(task)
+
+    async def _prepare_clips(self, clips: ClipStore) -> None:
+        """Render what an update, or a fault, has left missing; one of its own low priority."""
+        try:
+            await clips.prepare_common()
+        except (VigibipError, OSError) as error:
+            _log.error("the common clips cannot be prepared: %s", error)
+            for radio in self._radios:
+                self._faults.raise_fault(FaultKind.RADIO_DEGRADED, radio.name, str(error))
 
     async def _start_enrolment(self, authority: Authority) -> None:
         settings = self._settings
@@ -256,20 +293,6 @@ class PostDaemon:
                 await self._clock.sleep(_WATCH_RETRY_S)
             await self._clock.sleep(self._settings.store_watch_s)
 
-    async def _supervise(self) -> None:
-        """Notice a radio that nobody is using, and so nobody finds silent."""
-        while True:
-            for radio in self._radios:
-                state, reason = radio.health.state, radio.health.reason or ""
-                if state is RadioState.ABSENT:
-                    self._faults.raise_fault(FaultKind.RADIO_ABSENT, radio.name, reason)
-                elif state is RadioState.FAULTY:
-                    self._faults.raise_fault(FaultKind.RADIO_FAILED, radio.name, reason)
-                elif state is RadioState.READY:
-                    self._faults.clear_fault(FaultKind.RADIO_ABSENT, radio.name)
-            self._faults.forget_old_events()
-            await self._clock.sleep(_SUPERVISE_EACH_S)
-
     async def failed(self) -> None:
         """Return once a part has ended that never should: only a new start brings it back."""
         await self._failed.wait()
@@ -290,22 +313,44 @@ class PostDaemon:
         self._failed.set()
 
 
-def _radios(settings: PostSettings, clock: Clock) -> list[Radio]:
+def _clips(settings: PostSettings) -> ClipStore | None:
     voice = settings.radio.voice
     if voice is None:
+        return None
+    return ClipStore(settings.clips_dir, sample_rate_hz=voice.sample_rate_hz)
+
+
+def _radios(settings: PostSettings, clips: ClipStore | None, clock: Clock) -> list[Radio]:
+    voice = settings.radio.voice
+    if voice is None or clips is None:
         return []
-    clips = ClipStore(settings.clips_dir, sample_rate_hz=voice.sample_rate_hz)
     return [VoiceRadio(voice, clips, clock)]
 
 
-def _lock(settings: PostSettings) -> IO[bytes]:
-    """Hold the directory for this process; it is given back when the process ends, however."""
-    file = (settings.data_dir / "post.lock").open("ab")
-    with contextlib.ExitStack() as on_failure:
-        on_failure.callback(file.close)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+def _hold(settings: PostSettings) -> list[int]:
+    """Hold the directory for this process; it is given back when the process ends, however.
+
+    The directory itself is locked: a full or read-only disk has no room for a lock file. The
+    console looks at the file beside it.
+    """
+    held: list[int] = []
+    try:
+        held.append(os.open(settings.data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        _let_go(held)
+        if isinstance(error, BlockingIOError):
             raise UsageError(f"another post serves {settings.data_dir}") from error
-        on_failure.pop_all()
-    return file
+        raise StorageError(f"{settings.data_dir}: {error.strerror}") from error
+    try:
+        seen = settings.data_dir / "post.lock"
+        held.append(os.open(seen, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        fcntl.flock(held[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        _log.error("the console cannot see that the post runs: %s", error.strerror)
+    return held
+
+
+def _let_go(held: list[int]) -> None:
+    while held:
+        os.close(held.pop())

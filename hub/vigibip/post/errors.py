@@ -3,6 +3,8 @@
 VigibipError
 +-- RefusedError
 |   +-- UnknownBoxError      no such box, not enrolled yet, or revoked
++-- StorageError
+|   +-- NewerStoreError      a newer release has written this store
 +-- UnknownIncidentError (LookupError)   no incident has this id
 +-- PressedAgainError (RuntimeError)     whoever wants to close it has not seen its last press
 
@@ -12,13 +14,23 @@ VigibipError
 from __future__ import annotations
 
 from vigibip.alert.life import IllegalEventError
-from vigibip.base.errors import RefusedError, VigibipError
+from vigibip.base.errors import RefusedError, StorageError, VigibipError
 
-__all__ = ["IllegalEventError", "PressedAgainError", "UnknownBoxError", "UnknownIncidentError"]
+__all__ = [
+    "IllegalEventError",
+    "NewerStoreError",
+    "PressedAgainError",
+    "UnknownBoxError",
+    "UnknownIncidentError",
+]
 
 
 class UnknownBoxError(RefusedError):
     """The post does not know this box, or no longer does."""
+
+
+class NewerStoreError(StorageError):
+    """A newer release has written this store: going on would spoil what it keeps."""
 
 
 class UnknownIncidentError(VigibipError, LookupError):

@@ -30,8 +30,9 @@ class FaultKind(StrEnum):
     BROKER_LOST = "broker-lost"
     MESSAGE_REFUSED = "message-refused"  # (box)
     MESSAGE_FORGED = "message-forged"  # (box in whose name)
-    BOX_UNKNOWN = "box-unknown"  # (box)
-    BOX_FLOODS = "box-floods"  # (box)
+    BOX_UNKNOWN = "box-unknown"  # (box that it says it is)
+    BOX_FLOODS = "box-floods"  # (box in whose name)
+    PRESS_OF_REVOKED_BOX = "press-of-revoked-box"  # (box)
     PRESS_LATE = "press-late"  # (box)
     VERSION_NEWER = "version-newer"  # (box)
     CODE_GUESSING = "code-guessing"  # (radio)
@@ -49,11 +50,17 @@ _EVENTS = frozenset(
         FaultKind.MESSAGE_FORGED.value,
         FaultKind.BOX_UNKNOWN.value,
         FaultKind.BOX_FLOODS.value,
+        FaultKind.PRESS_OF_REVOKED_BOX.value,
         FaultKind.PRESS_LATE.value,
         FaultKind.VERSION_NEWER.value,
         FaultKind.CODE_GUESSING.value,
     }
 )
+# Whoever reaches the broker can raise these, in any box's name: so many names, then OTHERS.
+_OF_STRANGERS = frozenset({FaultKind.MESSAGE_FORGED, FaultKind.BOX_UNKNOWN, FaultKind.BOX_FLOODS})
+_STRANGERS_MAX = 20
+OTHERS = "*"
+"""The subject of what is told of too many to be named."""
 _EVENT_SHOWN_FOR = timedelta(hours=24)
 
 
@@ -67,6 +74,7 @@ class Faults:
         self._last_at: dict[tuple[str, str], datetime] = {}
         self._unwritten: dict[tuple[str, str], FaultChange] = {}
         self._writing: asyncio.Task[None] | None = None
+        self._started = False
         self._stopped = False
         self._alarm = Alarm(clock)
 
@@ -76,10 +84,16 @@ class Faults:
         return dict(self._present)
 
     async def start(self) -> None:
-        """Take over what was wrong when the post last ran: it may be right by now."""
-        held = await self._store.faults()
-        self._present = {(fault.kind, fault.subject): fault.detail for fault in held}
-        self._last_at = {(fault.kind, fault.subject): fault.last_at for fault in held}
+        """Take over what was wrong when the post last ran: it may be right by now.
+
+        What was raised or cleared before is newer. Raises StorageError.
+        """
+        for fault in await self._store.faults():
+            key = (fault.kind, fault.subject)
+            if key not in self._unwritten:
+                self._present.setdefault(key, fault.detail)
+                self._last_at.setdefault(key, fault.last_at)
+        self._started = True
 
     async def stop(self) -> None:
         """Write what is not written yet, if the store takes it."""
@@ -89,17 +103,34 @@ class Faults:
             await self._writing
         await self._write()
 
+    def stands(self, kind: FaultKind, subject: str = "") -> bool:
+        return (kind.value, subject) in self._present
+
+    async def try_store(self) -> None:
+        """Write the store's own fault once more: if that works, it is over."""
+        kind = FaultKind.STORE_FAILED
+        detail = self._present.get((kind.value, ""), "")
+        try:
+            await self._store.record_faults([FaultChange(kind.value, "", detail)])
+        except StorageError:
+            return
+        self.clear_fault(kind)
+
     def raise_fault(self, kind: FaultKind, subject: str = "", detail: str = "") -> None:
         key = (kind.value, subject)
+        if kind in _OF_STRANGERS and key not in self._present:
+            named = sum(1 for of_kind, _ in self._present if of_kind == kind)
+            if named >= _STRANGERS_MAX:
+                key = (kind.value, OTHERS)
         if key not in self._present:
-            _log.warning("fault %s %s", kind.value, subject)
+            _log.warning("fault %s %s", *key)
             if len(self._present) >= _MEMORY_MAX:
-                self._drop(next(iter(self._present)))
+                self._drop(self._oldest())
         self._present[key] = detail
         self._last_at[key] = self._clock.utc()
         before = self._unwritten.get(key)
         count = before.count + 1 if before is not None and before.detail is not None else 1
-        self._note(key, FaultChange(kind.value, subject, detail, count))
+        self._note(key, FaultChange(*key, detail, count))
 
     def clear_fault(self, kind: FaultKind, subject: str = "") -> None:
         self._clear((kind.value, subject))
@@ -114,8 +145,16 @@ class Faults:
     def _clear(self, key: tuple[str, str]) -> None:
         if key in self._present:
             _log.info("fault %s %s is over", *key)
-            self._drop(key)
-            self._note(key, FaultChange(*key, None))
+        elif self._started:
+            return
+        # What the store told before the start is not known yet: this one is not to come back.
+        self._drop(key)
+        self._note(key, FaultChange(*key, None))
+
+    def _oldest(self) -> tuple[str, str]:
+        """What happened makes room before what lasts."""
+        events = (key for key in self._present if key[0] in _EVENTS)
+        return next(events, None) or next(iter(self._present))
 
     def _drop(self, key: tuple[str, str]) -> None:
         self._present.pop(key, None)

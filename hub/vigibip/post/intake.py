@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from typing import Any, Literal
 
 from vigibip.alert import topics
@@ -31,7 +32,8 @@ from vigibip.base.trace import Trace
 from vigibip.post.errors import UnknownBoxError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.known_boxes import KnownBoxes
-from vigibip.post.refusal import alert_id_in
+from vigibip.post.patience import done_in_time
+from vigibip.post.refusal import alert_id_in, is_authentic
 from vigibip.post.relay import Relay
 from vigibip.post.store import Store
 from vigibip.post.store.incidents import IntakeRules
@@ -48,6 +50,8 @@ _AT_ONCE_PER_BOX = 64
 _LOOKUPS_AT_ONCE = 32
 # A commit takes milliseconds, a card that tidies itself up some hundreds of them.
 _COMMIT_PATIENCE_S = 2.0
+# Older than any press can be.
+_AGE_MAX_S = 10**8
 
 Publish = Callable[[str, bytes], bool]
 
@@ -128,10 +132,12 @@ class Intake:
                 self._statuses[box_id] = open_message(box.up_key, payload, BoxStatus)
                 self._telling.heard_from(box_id)
             else:
-                self._refuse(topic, payload, "no kind of message that is known", box_id)
+                raise BadMessageError("no kind of message that is known")
         except BadMacError:
             return False
         except BadMessageError as error:
+            if not is_authentic(box.up_key, payload):
+                return False
             self._refuse(topic, payload, str(error), box_id)
             alert_id = alert_id_in(box.up_key, payload) if kind == topics.ALERT else None
             if alert_id is not None:
@@ -164,16 +170,13 @@ class Intake:
     async def _commit_in_time(self, box_id: str, box: KnownBox, alert: Alert) -> Committed:
         """Commit; relay the alert from memory when that takes long, as on a disk that hangs."""
         commit = asyncio.ensure_future(self.commit(box_id, alert))
-        patience = asyncio.ensure_future(self._clock.sleep(_COMMIT_PATIENCE_S))
         try:
-            await asyncio.wait({commit, patience}, return_when=asyncio.FIRST_COMPLETED)
-            if not commit.done():
+            if not await done_in_time(commit, self._clock, _COMMIT_PATIENCE_S):
                 self._late.add((box_id, alert.alert))
                 self._faults.raise_fault(FaultKind.STORE_FAILED, "", "the disk does not answer")
                 self._unstored.keep(box_id, box, alert)
             return await commit
         finally:
-            patience.cancel()
             self._late.discard((box_id, alert.alert))
 
     async def commit(self, box_id: str, alert: Alert) -> Committed:
@@ -181,7 +184,7 @@ class Intake:
         try:
             accepted = await self._store.accept_alert(box_id, alert, rules=self._rules)
         except UnknownBoxError:
-            await self._forget(box_id)
+            await self._forget(box_id, alert)
             return Committed.YES
         except StorageError as error:
             self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
@@ -197,10 +200,6 @@ class Intake:
         self._trace.stamp("post.committed", alert.alert)
         if accepted.round is not None:
             self._relay.push(accepted.round)
-            if accepted.round.number is None:
-                self._faults.raise_fault(FaultKind.NUMBERS_EXHAUSTED)
-            elif accepted.round.first:
-                self._faults.clear_fault(FaultKind.NUMBERS_EXHAUSTED)
         elif accepted.fresh:
             self._relay.wake()
         self._unstored.stored(box_id, alert.alert)
@@ -211,14 +210,32 @@ class Intake:
         if accepted.fresh:
             self._on_fresh()
 
-    async def _forget(self, box_id: str) -> None:
+    async def _forget(self, box_id: str, alert: Alert) -> None:
         """The box was revoked a moment ago."""
         self.refused += 1
-        self._faults.raise_fault(FaultKind.BOX_UNKNOWN, box_id)
+        self._tell_of_revoked(box_id, alert)
         try:
             await self._boxes.refresh(box_id)
         except StorageError as error:
             self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+
+    def _tell_of_revoked(self, box_id: str, alert: Alert) -> None:
+        """Somebody pressed, and no radio will say so: people are told, and decide."""
+        pressed = "at a time unknown"
+        if alert.age_s is not None:
+            moment = self._clock.utc() - timedelta(seconds=min(alert.age_s, _AGE_MAX_S))
+            pressed = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+        self._faults.raise_fault(FaultKind.PRESS_OF_REVOKED_BOX, box_id, pressed)
+
+    def _pressed_though_revoked(self, box_id: str, kind: str, payload: bytes) -> Alert | None:
+        """Return the alert if a box made it that was served until it was revoked."""
+        box = self._boxes.revoked.get(box_id)
+        if box is None or kind != topics.ALERT:
+            return None
+        try:
+            return read_alert(box.up_key, payload)
+        except (BadMacError, BadMessageError):
+            return None
 
     def _send_receipt(
         self,
@@ -260,7 +277,11 @@ class Intake:
         box = self._boxes.get(box_id)
         for kind, topic, payload in waiting:
             if box is None:
-                self._faults.raise_fault(FaultKind.BOX_UNKNOWN, box_id)
+                alert = self._pressed_though_revoked(box_id, kind, payload)
+                if alert is not None:
+                    self._tell_of_revoked(box_id, alert)
+                else:
+                    self._faults.raise_fault(FaultKind.BOX_UNKNOWN, box_id)
                 self._refuse(topic, payload, "no box that is served")
             elif (known and not changed) or not self._open(box_id, box, kind, topic, payload):
                 self._faults.raise_fault(FaultKind.MESSAGE_FORGED, box_id)

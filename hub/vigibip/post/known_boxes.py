@@ -9,11 +9,16 @@ from vigibip.post.store.records import KnownBox
 
 
 class KnownBoxes(Mapping[str, KnownBox]):
-    """Box id -> keys, for every box that is enrolled and not revoked."""
+    """Box id -> keys, for every box that is enrolled and not revoked.
+
+    `revoked`: those that were, since the post started; the store has forgotten their keys.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._boxes: dict[str, KnownBox] = {}
+        self.revoked: dict[str, KnownBox] = {}
+        self.loaded = False
 
     def __getitem__(self, box_id: str) -> KnownBox:
         return self._boxes[box_id]
@@ -26,7 +31,14 @@ class KnownBoxes(Mapping[str, KnownBox]):
 
     async def load(self) -> None:
         """Read every box. Raises StorageError."""
-        self._boxes = await self._store.known_boxes()
+        self.use(await self._store.known_boxes())
+
+    def use(self, boxes: Mapping[str, KnownBox]) -> None:
+        """Serve these and no others."""
+        for box_id in self._boxes.keys() - boxes.keys():
+            self.revoked[box_id] = self._boxes[box_id]
+        self._boxes = dict(boxes)
+        self.loaded = True
 
     async def refresh(self, box_id: str) -> bool:
         """Read one box again; True when it is not what it was.
@@ -35,8 +47,8 @@ class KnownBoxes(Mapping[str, KnownBox]):
         """
         before = self._boxes.get(box_id)
         now = (await self._store.known_boxes(box_id)).get(box_id)
-        if now is None:
-            self._boxes.pop(box_id, None)
-        else:
+        if now is not None:
             self._boxes[box_id] = now
+        elif before is not None:
+            self.revoked[box_id] = self._boxes.pop(box_id)
         return now != before

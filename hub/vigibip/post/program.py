@@ -72,7 +72,8 @@ def choose(
         next_one = min(firsts + joined, key=lambda one: _urgency(one, now))
         firsts.sort(key=lambda one: _urgency(one, now))
         # Those that waited through an announcement, so that the first of many is one of them.
-        passed_over = [one.task for one in firsts if one.since_s < last_end_s]
+        unnamed = [one for one in counted if one.task.first and not one.task.digest]
+        passed_over = [one.task for one in firsts + unnamed if one.since_s < last_end_s]
         many = len(passed_over) >= max(2, settings.summary_from - 1)
         if many and summary_s <= now_s - _SUMMARY_EACH_S:
             return Plan(_digest(passed_over, now), (), passed_over[0].alert_id, summary=True)

@@ -20,8 +20,8 @@ from vigibip.post.store.records import KnownBox, RoundTask
 _log = logging.getLogger(__name__)
 
 _RETRY_S = 5.0
-# More would be a flood: the boxes keep theirs, and send them again.
-_ALERTS_MAX = 500
+# Of one box, as many as it has bips. It keeps what is beyond, and sends it again.
+_ALERTS_MAX_PER_BOX = 64
 # What can never be stored is announced for so long: nobody can answer it, as nothing records it.
 _NEVER_STORED_S = 1800.0
 # From the top, where the store's own numbers are the last to come.
@@ -42,8 +42,16 @@ class _Kept:
     taken_s: float
 
 
+@dataclass(slots=True)
+class _Incident:
+    """One box's situation, told from memory. `number` None: none is left."""
+
+    number: int | None
+    rounds: int = 0
+
+
 class Unstored:
-    """What is relayed without being stored: one incident a box, with a number of its own.
+    """What is relayed without being stored: one incident a box, with a number while there are any.
 
     `commit` tries the store again with one alert.
     """
@@ -55,7 +63,7 @@ class Unstored:
         self._clock = clock
         self._commit = commit
         self._kept: dict[tuple[str, str], _Kept] = {}
-        self._numbers: dict[str, int] = {}
+        self._incidents: dict[str, _Incident] = {}
         self._alarm = Alarm(clock)
 
     def __len__(self) -> int:
@@ -64,23 +72,22 @@ class Unstored:
     def keep(self, box_id: str, box: KnownBox, alert: Alert) -> None:
         """Relay this alert and keep it; one that is kept already is not announced again."""
         key = (box_id, alert.alert)
-        if key in self._kept or len(self._kept) >= _ALERTS_MAX:
+        presses = sum(1 for of_box, _ in self._kept if of_box == box_id) + 1
+        if key in self._kept or presses > _ALERTS_MAX_PER_BOX:
             return
-        joined = box_id in self._numbers
-        number = self._numbers.get(box_id) or self._free_number()
+        incident = self._incidents.setdefault(box_id, _Incident(None))
+        incident.number = incident.number or self._free_number()
+        incident.rounds += 1
+        joined = incident.rounds > 1
         self._kept[key] = _Kept(alert, self._clock.monotonic_s())
         self._alarm.ring()
-        if number is None:
-            return
-        self._numbers[box_id] = number
-        presses = sum(1 for of_box, _ in self._kept if of_box == box_id)
         age = None if alert.age_s is None else timedelta(seconds=min(alert.age_s, 10**8))
         self._relay.push(
             RoundTask(
                 incident_id=f"unstored-{box_id}",
-                round_no=presses,
+                round_no=incident.rounds,
                 first=not joined,
-                number=number,
+                number=incident.number,
                 box_id=box_id,
                 spoken=box.spoken,
                 address=box.address,
@@ -98,7 +105,7 @@ class Unstored:
         if self._kept.pop((box_id, alert_id), None) is None:
             return
         if not any(of_box == box_id for of_box, _ in self._kept):
-            self._numbers.pop(box_id, None)
+            del self._incidents[box_id]
             self._relay.settle(f"unstored-{box_id}")
 
     async def run(self) -> None:
@@ -124,5 +131,5 @@ class Unstored:
         return kept.alert.model_copy(update={"age_s": kept.alert.age_s + waited_s})
 
     def _free_number(self) -> int | None:
-        used = set(self._numbers.values())
+        used = {incident.number for incident in self._incidents.values()}
         return next((number for number in _NUMBERS if number not in used), None)

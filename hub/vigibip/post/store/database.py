@@ -15,6 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from vigibip.base.errors import StorageError
 from vigibip.base.wal import enter_wal
+from vigibip.base.writer import Writer
+from vigibip.post.errors import NewerStoreError
 
 # The console and the commands write to the same file; none of them holds it for long.
 _BUSY_TIMEOUT_S = 5.0
@@ -111,11 +113,22 @@ def _still_open(connection: Connection) -> None:
         raise StorageError("the database ended the transaction by itself")
 
 
+def open_writer(path: Path, scripts: Path, head: str, *, checkpoint: bool) -> Writer[Connection]:
+    """Bring the file up to date as `migrate` does, and open it for writing. Raises StorageError."""
+    migrate(path, scripts, head)
+    writer: Writer[Connection] = Writer(SqliteDatabase(path, checkpoint=checkpoint), "post-writer")
+    try:
+        writer.start()
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise StorageError(f"{path}: {error}") from error
+    return writer
+
+
 def migrate(path: Path, scripts: Path, head: str) -> None:
     """Bring the file at `path` to the revision `head`, creating it where there is none.
 
     scripts: the folder of Alembic's env.py and versions/. One transaction holds every step and
-    its record. Raises StorageError, also for a store that a newer release has written.
+    its record. Raises StorageError, NewerStoreError.
     """
     try:
         _create(path)
@@ -127,6 +140,8 @@ def migrate(path: Path, scripts: Path, head: str) -> None:
 
             with connection.begin():
                 upgrade(connection, scripts)
+    except NewerStoreError as error:
+        raise NewerStoreError(f"{path}: {error}") from error
     except (SQLAlchemyError, OSError) as error:
         raise StorageError(f"{path}: {error}") from error
 

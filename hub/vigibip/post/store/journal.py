@@ -53,8 +53,13 @@ def _raise(connection: Connection, change: FaultChange, detail: str, now: dateti
 def _make_room(connection: Connection) -> None:
     held = connection.execute(select(func.count()).select_from(Fault)).scalar_one()
     if held >= FAULTS_MAX:
-        oldest = select(func.min(Fault.last_at)).scalar_subquery()
-        connection.execute(delete(Fault).where(Fault.last_at == oldest))
+        # What is over goes before what stands, however long it has.
+        kind, subject = connection.execute(
+            select(Fault.kind, Fault.subject)
+            .order_by(Fault.cleared_at.is_(None), Fault.last_at)
+            .limit(1)
+        ).one()
+        connection.execute(delete(Fault).where(Fault.kind == kind, Fault.subject == subject))
 
 
 def faults(connection: Connection) -> list[FaultView]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, func, or_, select
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from vigibip.post.store.schema import Incident
 
@@ -52,3 +52,11 @@ def next_number(connection: Connection, now: datetime) -> int | None:
             if number not in taken:
                 return number
     return connection.execute(_RESTED_LONGEST).scalar()
+
+
+def give(connection: Connection, incident_id: str, now: datetime) -> int | None:
+    """Give a number to an incident that was opened while none was free; None: still none is."""
+    number = next_number(connection, now)
+    if number is not None:
+        connection.execute(update(Incident).where(Incident.id == incident_id).values(number=number))
+    return number

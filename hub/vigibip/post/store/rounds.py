@@ -8,11 +8,13 @@ clock was set back, and counts as come. Announcing twice is better than not at a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from vigibip.alert.life import IncidentState
+from vigibip.post.store import numbers
 from vigibip.post.store.records import RoundTask
 from vigibip.post.store.schema import Alert, Incident, RelayRound, Shop
 
@@ -56,11 +58,19 @@ def add_round(
 
 
 def lease_due(
-    connection: Connection, *, worker: str, now: datetime, lease_s: float, furthest_s: float
+    connection: Connection,
+    *,
+    worker: str,
+    now: datetime,
+    lease_s: float,
+    furthest_s: float,
+    overdue_after_s: float,
 ) -> tuple[list[RoundTask], datetime | None]:
     """Lease every due round that nobody holds; return the tasks, oldest due first, one an incident.
 
     `furthest_s`: no round is ever made due further ahead; what seems to be counts as due.
+    `overdue_after_s`: so long after an answer or an arrival a press opens its incident again.
+    An incident that found no number free when it was opened gets one as soon as there is.
     Also returns when to look again: the next due time or end of another's lease; None: nothing
     is waiting.
     """
@@ -93,7 +103,11 @@ def lease_due(
         # With another round elsewhere, it may be on the air at this moment.
         never_tried = min(due) == 1
         first = never_tried or (len(due) == len(undone) and not _was_sent(connection, incident_id))
-        task = _task_of(connection, incident_id, max(due), first=first)
+        task = _task_of(
+            connection, incident_id, max(due), first=first, overdue_after_s=overdue_after_s
+        )
+        if task.number is None:
+            task = replace(task, number=numbers.give(connection, incident_id, now))
         tasks.append((earliest, task))
     tasks.sort(key=lambda due_task: due_task[0])
     return [task for _, task in tasks], next_at
@@ -124,7 +138,14 @@ def _was_sent(connection: Connection, incident_id: str) -> bool:
     return connection.execute(sent.limit(1)).first() is not None
 
 
-def _task_of(connection: Connection, incident_id: str, round_no: int, *, first: bool) -> RoundTask:
+def _task_of(
+    connection: Connection,
+    incident_id: str,
+    round_no: int,
+    *,
+    first: bool,
+    overdue_after_s: float,
+) -> RoundTask:
     row = connection.execute(
         select(
             Incident.number,
@@ -134,17 +155,25 @@ def _task_of(connection: Connection, incident_id: str, round_no: int, *, first: 
             Shop.address,
             RelayRound.digest,
             RelayRound.caused_by,
+            Incident.answered_at,
+            Incident.on_scene_at,
         )
         .join_from(RelayRound, Incident, RelayRound.incident == Incident.id)
         .join(Shop, Incident.shop == Shop.id)
         .where(RelayRound.incident == incident_id, RelayRound.round_no == round_no)
     ).one()
     alerts = connection.execute(
-        select(Alert.box, Alert.id, Alert.pressed_at)
+        select(Alert.box, Alert.id, Alert.pressed_at, Alert.received_at)
         .where(Alert.incident == incident_id)
         .order_by(Alert.received_at, Alert.id)
     ).all()
-    told = next((alert for alert in alerts if alert[1] == row.caused_by), alerts[0])
+    answered = max(filter(None, (row.answered_at, row.on_scene_at)), default=None)
+    opening = alerts[0]
+    if answered is not None:
+        # What was answered before is not what is waited for now.
+        anew_at = answered + timedelta(seconds=overdue_after_s)
+        opening = next((alert for alert in alerts if alert[3] >= anew_at), opening)
+    told = next((alert for alert in alerts if alert[1] == row.caused_by), opening)
     return RoundTask(
         incident_id=incident_id,
         round_no=round_no,
@@ -198,8 +227,10 @@ def finish(
     outcome: str,
     now: datetime,
     next_in_s: float,
-) -> None:
+) -> bool:
     """Record that all rounds up to this one are done; while nobody has answered, add the next.
+
+    Tells whether another is to come.
 
     One that failed always has a next, for its own press, unless it was answered meanwhile or
     its incident is closed: no radio had it.
@@ -239,6 +270,8 @@ def finish(
             digest=digest,
             caused_by=caused_by if failed else None,
         )
+        return True
+    return waiting is not None
 
 
 def drop(connection: Connection, incident_id: str, *, reason: str, now: datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -17,9 +18,18 @@ from vigibip.alert.life import IncidentState
 from vigibip.base.clock import Clock, SystemClock
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
-from vigibip.post.store import boxes, codes, incidents, journal, messages, reading, rounds
+from vigibip.post.store import (
+    boxes,
+    codes,
+    incidents,
+    journal,
+    messages,
+    overdue,
+    reading,
+    rounds,
+)
 from vigibip.post.store.codes import Claim, Guessing, Verdict
-from vigibip.post.store.database import SqliteDatabase, migrate, open_engine
+from vigibip.post.store.database import open_engine, open_writer
 from vigibip.post.store.incidents import Change, IntakeRules
 from vigibip.post.store.records import (
     Accepted,
@@ -37,7 +47,7 @@ from vigibip.post.store.schema import HEAD_REVISION
 
 T = TypeVar("T")
 
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 class Store:
@@ -51,38 +61,71 @@ class Store:
         """`checkpoint`: for the daemon, which tells boxes what is safe (`SqliteDatabase.open`)."""
         self._path = path
         self._clock: Clock = clock or SystemClock()
-        self._writer: Writer[Connection] = Writer(
-            SqliteDatabase(path, checkpoint=checkpoint), name="post-writer"
-        )
+        self._checkpoint = checkpoint
+        self._starting = threading.Lock()
+        # Held for a moment only: a start can hang for as long as the disk does.
+        self._turn = threading.Lock()
+        self._writer: Writer[Connection] | None = None
+        self._unopened = "the store is not open"
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="post-reader")
         self._read_connection: Connection | None = None
         self._reading = 0
-        self._started = False
+        self._closed = False
 
     def start(self) -> None:
-        """Create or migrate the file, and open it. Raises StorageError."""
-        migrate(self._path, _MIGRATIONS, HEAD_REVISION)
-        self._writer.start()
-        self._started = True
+        """Create or migrate the file, and open it; harmless when it is open.
+
+        Blocks. Raises StorageError, and then everything else does too until it works;
+        NewerStoreError.
+        """
+        with self._starting:
+            if self._writer is not None:
+                return
+            self._unopened = "the disk does not answer"
+            try:
+                writer = open_writer(
+                    self._path, MIGRATIONS, HEAD_REVISION, checkpoint=self._checkpoint
+                )
+            except StorageError as error:
+                self._unopened = str(error)
+                raise
+            with self._turn:
+                if not self._closed:
+                    self._writer = writer
+                    return
+        writer.close()
+        raise StorageError("the store is closed")
 
     def close(self) -> None:
-        """Finish what is queued and close the file; harmless when repeated."""
-        if not self._started:
+        """Finish what is queued and close the file; harmless when repeated, or never started."""
+        with self._turn:
+            closed, self._closed = self._closed, True
+        if closed:
             return
-        self._started = False
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
         self._reader.submit(self._close_reader).result()
         self._reader.shutdown()
 
     @property
+    def is_open(self) -> bool:
+        """True once a start has worked, until it is closed."""
+        return self._writer is not None and not self._closed
+
+    @property
     def idle(self) -> bool:
         """True when nothing is queued or running, to be written or to be read."""
-        return self._writer.idle and self._reading == 0
+        return (self._writer is None or self._writer.idle) and self._reading == 0
+
+    def _opened(self) -> Writer[Connection]:
+        if self._writer is None:
+            raise StorageError(self._unopened)
+        return self._writer
 
     async def write(self, run: Callable[[Connection], T]) -> T:
         """Run `run` in a transaction of the writer and return its result once it is on the disk."""
         try:
-            return await self._writer.run(run)
+            return await self._opened().run(run)
         except (IntegrityError, ProgrammingError, DataError):
             raise
         except DatabaseError as error:
@@ -90,6 +133,7 @@ class Store:
 
     async def read(self, run: Callable[[Connection], T]) -> T:
         """Run `run` on a read-only snapshot, off the event loop."""
+        self._opened()
         self._reading += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, self._read, run)
@@ -240,7 +284,7 @@ class Store:
         """Do what time alone demands; return it, and when to look again."""
         now = self._clock.utc()
         return await self.write(
-            lambda c: incidents.find_overdue(
+            lambda c: overdue.find_overdue(
                 c,
                 now=now,
                 unanswered_after_s=unanswered_after_s,
@@ -251,16 +295,22 @@ class Store:
     # Relay
 
     async def lease_due(
-        self, *, worker: str, lease_s: float, furthest_s: float
+        self, *, worker: str, lease_s: float, furthest_s: float, overdue_after_s: float
     ) -> tuple[list[RoundTask], datetime | None]:
         """Lease the due rounds that nobody holds; return them, and when to look again.
 
         A round due more than `furthest_s` ahead was made before the clock was set back: it is due.
+        A press that came `overdue_after_s` after an answer opened the incident again.
         """
         now = self._clock.utc()
         return await self.write(
             lambda c: rounds.lease_due(
-                c, worker=worker, now=now, lease_s=lease_s, furthest_s=furthest_s
+                c,
+                worker=worker,
+                now=now,
+                lease_s=lease_s,
+                furthest_s=furthest_s,
+                overdue_after_s=overdue_after_s,
             )
         )
 
@@ -278,10 +328,13 @@ class Store:
 
     async def finish_rounds(
         self, incident_id: str, up_to_round: int, *, outcome: str, next_in_s: float
-    ) -> None:
-        """Record rounds as done; while nobody has answered, the next is due in `next_in_s`."""
+    ) -> bool:
+        """Record rounds as done; while nobody has answered, the next is due in `next_in_s`.
+
+        Tells whether another is to come.
+        """
         now = self._clock.utc()
-        await self.write(
+        return await self.write(
             lambda c: rounds.finish(
                 c, incident_id, up_to_round, outcome=outcome, now=now, next_in_s=next_in_s
             )

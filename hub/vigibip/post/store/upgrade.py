@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import Connection
 
-from vigibip.base.errors import StorageError
+from vigibip.post.errors import NewerStoreError
 
 
 def alembic_config(scripts: Path, connection: Connection | None = None) -> Config:
@@ -23,8 +23,8 @@ def alembic_config(scripts: Path, connection: Connection | None = None) -> Confi
 
 
 def upgrade(connection: Connection, scripts: Path, to: str = "head") -> None:
-    """Run every migration up to `to`. Raises StorageError for a revision that is not known here."""
+    """Run every migration up to `to`. Raises NewerStoreError for a revision unknown here."""
     try:
         command.upgrade(alembic_config(scripts, connection), to)
     except CommandError as error:
-        raise StorageError(f"the store is not of this release: {error}") from error
+        raise NewerStoreError(f"the store is not of this release: {error}") from error

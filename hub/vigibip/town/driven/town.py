@@ -213,6 +213,7 @@ class DrivenTown:
             broker=BrokerSettings(host=self.broker.host, port=self.broker.port),
             enrolment=EnrolmentSettings(host="127.0.0.1", port=0),
             store_watch_s=60,
+            radio_watch_s=60,
         )
 
     async def __aenter__(self) -> DrivenTown:

@@ -1,0 +1,98 @@
+"""Opens the store, at the start or as soon as it can be; until then a copy says whom to believe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+
+from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError
+from vigibip.post.errors import NewerStoreError
+from vigibip.post.faults import FaultKind, Faults
+from vigibip.post.patience import done_in_time
+from vigibip.post.store import Store
+
+_log = logging.getLogger(__name__)
+
+# A migration on a slow card takes some seconds; a disk that hangs takes for ever.
+_PATIENCE_S = 10.0
+_RETRY_S = 5.0
+
+
+class Opening:
+    """Of one store. `take_up` is called each time that it was opened."""
+
+    def __init__(
+        self, store: Store, clock: Clock, faults: Faults, take_up: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._faults = faults
+        self._take_up = take_up
+        self._under_way: asyncio.Future[None] | None = None
+        self._at_it = False
+        self._taken_up = False
+
+    @property
+    def busy(self) -> bool:
+        return self._at_it
+
+    async def open(self) -> bool:
+        """Open the store and take it up; False, and a fault, when that is impossible now.
+
+        Raises NewerStoreError: this release must not go on with it.
+        """
+        self._at_it = True
+        try:
+            await self._start()
+            await self._take_up()
+            self._taken_up = True
+        except NewerStoreError:
+            raise
+        except StorageError as error:
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+        finally:
+            self._at_it = False
+        return self._taken_up
+
+    async def run(self) -> None:
+        """Take up a store that could not be; see whether one that failed since has healed."""
+        while True:
+            await self._clock.sleep(_RETRY_S)
+            if not self._taken_up:
+                try:
+                    if await self.open():
+                        _log.info("the store is open")
+                except NewerStoreError as error:
+                    # The disk's own fault had hidden it.
+                    self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            if self._taken_up and self._faults.stands(FaultKind.STORE_FAILED):
+                await self._faults.try_store()
+
+    async def _start(self) -> None:
+        if self._under_way is None:
+            self._under_way = asyncio.wrap_future(_in_a_thread(self._store.start))
+        under_way = self._under_way
+        if not await done_in_time(under_way, self._clock, _PATIENCE_S):
+            raise StorageError("the disk does not answer")
+        self._under_way = None
+        under_way.result()
+
+
+def _in_a_thread(run: Callable[[], None]) -> Future[None]:
+    """Run this in a thread of its own, which no end of the process waits for."""
+    done: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=work, name="post-opening", daemon=True).start()
+    return done
