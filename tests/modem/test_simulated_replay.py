@@ -1,15 +1,21 @@
 """Reported dialogues: read as they are written, and played again byte for byte."""
 
+import asyncio
 import random
 import re
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from tests.modem.simulated_line import Network
+from tests.modem.contract_suite import Events
+from tests.modem.simulated_line import SUBMIT, Network
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import UsageError
-from vigibip.modem.simulated import GENERIC, InProcessPort, SimulatedModem
+from vigibip.modem.contract import SUBMIT_MAX_S, ModemError, ModemState
+from vigibip.modem.serial_modem import SerialModem
+from vigibip.modem.settings import ModemSettings
+from vigibip.modem.simulated import GENERIC, SIM7600, InProcessPort, SimulatedLines, SimulatedModem
 from vigibip.modem.simulated.replay import Replay
 from vigibip.modem.simulated.transcript import Received, Sent, Transcript, parse
 
@@ -63,6 +69,33 @@ async def test_played_again_it_says_what_was_said(path: Path) -> None:
             assert heard.startswith(step.data), (bytes(heard), step.data)
             del heard[: len(step.data)]
     assert heard == b""
+    replay.close()
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+async def test_a_modem_that_says_such_things_is_lived_with(path: Path) -> None:
+    clock = DrivenClock()
+    network = Network()
+    simulated = SimulatedModem(clock, network, SIM7600, chance=random.Random(1))
+    replay = Replay(load(path), simulated)
+    modem = SerialModem(
+        ModemSettings(port="/dev/null", pin=SecretStr("1111")),
+        clock=clock,
+        chance=random.Random(2),
+        open_port=InProcessPort(replay).open,
+        lines=SimulatedLines(simulated),
+    )
+    replay.start()
+    modem.start(Events())
+    await clock.advance(300)
+    assert modem.health.state is not ModemState.STARTING
+    assert modem.counts.get("mistakes", 0) == 0
+    task = asyncio.ensure_future(modem.submit(SUBMIT[1:], urgent=True))
+    await clock.advance(SUBMIT_MAX_S)
+    assert task.done()
+    error = task.exception()
+    assert error is None or isinstance(error, ModemError)
+    await modem.close()
     replay.close()
 
 

@@ -8,6 +8,8 @@ import pytest
 from tests.support.modem_peers import MODEM_NUMBER, PHONE_NUMBER, ModemBench
 from vigibip.modem.simulated import EC25, GENERIC, SIM7600, Model
 
+pytestmark = pytest.mark.slow
+
 TEXT = "Bonjour de la rue des Lilas"
 
 
@@ -81,7 +83,6 @@ def received(bench: ModemBench) -> list[str]:
     return [path.read_text("utf-8") for path in (bench.directory / "inbox").glob("*.txt")]
 
 
-@pytest.mark.slow
 @pytest.mark.requires_program("gammu-smsd")
 async def test_gammu_smsd_receives(bench: ModemBench, smsd: Path) -> None:
     bench.phone.write(MODEM_NUMBER, TEXT)
@@ -89,7 +90,6 @@ async def test_gammu_smsd_receives(bench: ModemBench, smsd: Path) -> None:
     await bench.until(lambda: bench.modem.mailbox.stores["SM"].used == 0, "it is deleted")
 
 
-@pytest.mark.slow
 @pytest.mark.requires_program("gammu-smsd", "gammu-smsd-inject")
 async def test_gammu_smsd_sends_and_gets_the_report(bench: ModemBench, smsd: Path) -> None:
     code, said = await bench.run(

@@ -6,6 +6,7 @@ was asked; the last answer stays. Everything else is answered by the simulated m
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 
@@ -15,6 +16,8 @@ from vigibip.modem.simulated.transcript import Received, Transcript
 _LINE_MAX_BYTES = 1_024
 _CR, _LF, _ESC, _CTRL_Z = 0x0D, 0x0A, 0x1B, 0x1A
 _PROMPT = b"> "
+_LEFT, _REFUSED = b"\r\nOK\r\n", b"\r\nERROR\r\n"
+_FINAL = re.compile(rb"\r\n(OK|ERROR|\+CM[ES] ERROR:[^\r]*|COMMAND NOT SUPPORT)\r\n|\r\n> $")
 # Their length is the PDU's, which is another one each time.
 _ANY_LENGTH = ("AT+CMGS=", "AT+CMGW=")
 
@@ -72,19 +75,17 @@ class Replay:
         if byte not in (_ESC, _CTRL_Z):
             return
         self._at_prompt = False
-        if byte == _CTRL_Z:
-            self.on_output(_next(self._after_data))
-        else:
-            self.on_output(b"\r\nOK\r\n")
+        answer = _next(self._after_data) if byte == _CTRL_Z else _LEFT
+        self.on_output(answer or _REFUSED)
 
     def _end_line(self) -> None:
         line = bytes(self._line)
         self._line.clear()
-        answers = self._answers.get(_key(line))
-        if answers is None or self._modem.at_prompt:
+        answers = self._answers.get(_key(line), deque())
+        answer = None if self._modem.at_prompt else _next(answers)
+        if answer is None:
             self._modem.feed(line + b"\r")
             return
-        answer = _next(answers)
         self._at_prompt = answer.endswith(_PROMPT)
         self.on_output(answer)
 
@@ -115,6 +116,14 @@ def _key(line: bytes) -> str:
     return next((start for start in _ANY_LENGTH if text.startswith(start)), text)
 
 
-def _next(answers: deque[bytes]) -> bytes:
-    """The next answer; the last one is given for ever."""
-    return answers.popleft() if len(answers) > 1 else answers[0] if answers else b"\r\nERROR\r\n"
+def _next(answers: deque[bytes]) -> bytes | None:
+    """The next answer, None when there is none.
+
+    The last one is given for ever, without the URCs that came after its final result.
+    """
+    if not answers:
+        return None
+    answer = answers.popleft()
+    if not answers and (final := _FINAL.search(answer)):
+        answers.append(answer[: final.end()])
+    return answer
