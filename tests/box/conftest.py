@@ -10,6 +10,7 @@ import pytest
 
 from tests.box.driven import DrivenBox
 from tests.box.peers import Bip, Post, PtyReceiver, enrolment_for
+from tests.box.sms_town import enrol_by_hand
 from vigibip.base.clock import SystemClock
 from vigibip.box.config import BoxSettings
 from vigibip.box.enrolment import save_enrolment
@@ -32,6 +33,14 @@ def settings(data_dir: Path, tmp_path: Path) -> BoxSettings:
     return BoxSettings(
         data_dir=data_dir, receiver_port=str(tmp_path / "tty"), device_poll_s=600, has_rtc=True
     )
+
+
+@pytest.fixture
+def sms_settings(settings: BoxSettings, tmp_path: Path) -> BoxSettings:
+    """The same with a second path, enrolled."""
+    enrol_by_hand(settings)
+    sms = {"modem": {"port": str(tmp_path / "modem")}}
+    return BoxSettings.model_validate(settings.model_dump() | {"sms": sms})
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 
 from tests.box.peers import Bip, MemoryLink
-from vigibip.alert.messages import Alert, Answer, BoxStatus, Receipt
+from vigibip.alert.messages import Alert, Answer, BoxStatus, Contacts, OfficerAnswer, Receipt
 from vigibip.base.clock import DrivenClock
 from vigibip.box.carrier import CarrierEvents
 from vigibip.box.config import BoxSettings, PlanSettings, QueueSettings
@@ -32,6 +32,8 @@ class SmallCarrier:
         self.sent: list[Alert] = []
         self.acknowledged: list[int] = []
         self.statuses: list[BoxStatus] = []
+        self.withdrawn: list[str] = []
+        self.officer_answers: list[OfficerAnswer] = []
         self._events: CarrierEvents | None = None
 
     @property
@@ -48,6 +50,13 @@ class SmallCarrier:
             return False
         self.sent.append(alert)
         return True
+
+    def withdraw(self, alert: str) -> None:
+        self.withdrawn.append(alert)
+
+    def tell_officer_answer(self, answer: OfficerAnswer) -> None:
+        if self.up:
+            self.officer_answers.append(answer)
 
     def acknowledge(self, sequence: int) -> None:
         self.acknowledged.append(sequence)
@@ -84,6 +93,10 @@ class SmallCarrier:
         assert self._events is not None
         answer = {"sequence": sequence, "alerts": list(alerts), "state": state}
         self._events.received_answer(self, Answer.model_validate(answer))
+
+    def say_contacts(self, contacts: Contacts) -> None:
+        assert self._events is not None
+        self._events.received_contacts(self, contacts)
 
     def take(self) -> list[str]:
         """Return the ids of what was handed over since the last call."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from vigibip.alert.messages import Alert, Answer, BoxStatus, Receipt
+from vigibip.alert.messages import Alert, Answer, BoxStatus, Contacts, OfficerAnswer, Receipt
 from vigibip.box.schedule import Schedule
 
 
@@ -44,6 +44,10 @@ class CarrierEvents(Protocol):
 
     def received_answer(self, carrier: Carrier, answer: Answer) -> None:
         """An authenticated answer; it comes again until `acknowledge` has reached the post."""
+        ...
+
+    def received_contacts(self, carrier: Carrier, contacts: Contacts) -> None:
+        """Authenticated contacts, for the paths that need them; over data alone."""
         ...
 
 
@@ -86,8 +90,16 @@ class Carrier(Protocol):
         """Hand over now; False when it is down. Never blocks, never raises."""
         ...
 
+    def withdraw(self, alert: str) -> None:
+        """The wait of the alert with this id is over: what has not left yet need not leave."""
+        ...
+
     def acknowledge(self, sequence: int) -> None:
         """Tell the post that its answer is on the disk; lost when down: the post asks again."""
+        ...
+
+    def tell_officer_answer(self, answer: OfficerAnswer) -> None:
+        """Tell the post what an officer answered to the box itself; lost when down."""
         ...
 
     def tell_status(self, status: BoxStatus) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from vigibip.base.config import Settings
+from vigibip.box.sms_settings import SmsSettings
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
@@ -19,6 +20,8 @@ class PlanSettings(Settings):
     """Heard, and no receipt for so long: "call 17 if you can". The box goes on trying."""
     unanswered_after_s: Seconds = 180.0
     """Delivered, and no officer's answer for so long."""
+    officer_sms_after_s: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 90.0
+    """No receipt by any way for so long: an SMS straight to the officer's phone. 0: never."""
 
 
 class QueueSettings(Settings):
@@ -50,6 +53,10 @@ class DataSettings(Settings):
     reconnect_first_s: Seconds = 0.5
     """Pause before the first new attempt; it doubles, with jitter, up to `reconnect_max_s`."""
     reconnect_max_s: Seconds = 30.0
+    via: Literal["box-modem", "other"] | None = None
+    """What the data goes through: the modem of `[sms]` too, or something else. None: not told."""
+    operator: Annotated[str, Field(min_length=1, max_length=40)] | None = None
+    """Whose network the data uses; with that of the modem, `vigibip box commission` compares it."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -77,6 +84,8 @@ class BoxSettings(Settings):
     plan: PlanSettings = PlanSettings()
     queue: QueueSettings = QueueSettings()
     data: DataSettings = DataSettings()
+    sms: SmsSettings | None = None
+    """The second path; None: this box has none."""
 
     @property
     def store_path(self) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import vigibip
 from vigibip.alert.ids import AlertId
 from vigibip.alert.life import AlertState
-from vigibip.alert.messages import BoxStatus
+from vigibip.alert.messages import BoxStatus, OfficerAnswer
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError, UsageError
 from vigibip.base.trace import Trace
@@ -33,10 +33,13 @@ from vigibip.box.link import ReceiverLink
 from vigibip.box.outbox import Outbox
 from vigibip.box.replies import Replier
 from vigibip.box.schedule import data_schedule
+from vigibip.box.second_path import SecondPath
 from vigibip.box.serial_link import SerialLink
 from vigibip.box.store import Store
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
+from vigibip.modem.contract import Modem
+from vigibip.sms.contract import SmsProvider
 
 _log = logging.getLogger(__name__)
 
@@ -61,11 +64,14 @@ class BoxDaemon:
         clock: Clock,
         link: ReceiverLink | None = None,
         carriers: Sequence[Carrier] | None = None,
+        modem: Modem | None = None,
+        sms_provider: SmsProvider | None = None,
         trace: Trace | None = None,
         chance: random.Random | None = None,
     ) -> None:
         trace = trace or Trace()
-        chance = chance or random.Random()
+        # One-time words come from it too, and must not be guessed.
+        chance = chance or random.SystemRandom()
         self._settings = settings
         self._clock = clock
         self._timers = Timers(clock)
@@ -82,11 +88,12 @@ class BoxDaemon:
             faults=self._faults,
             chance=chance,
         )
-        if carriers is None:
+        if carriers is None or settings.sms is not None:
             enrolment = load_enrolment(settings.enrolment_path)
             # The first post is the box's own; the others have their turn with the plan's steps.
             post = enrolment.posts[0]
             self._trust.raise_floor(post.valid_from_utc())
+        if carriers is None:
             carriers = [
                 DataCarrier(
                     box_id=enrolment.box_id,
@@ -110,6 +117,27 @@ class BoxDaemon:
             faults=self._faults,
             trace=trace,
         )
+        self._second: SecondPath | None = None
+        if settings.sms is not None:
+            self._second = SecondPath(
+                settings=settings.sms,
+                officer_after_s=settings.plan.officer_sms_after_s or None,
+                data=settings.data,
+                modem=modem,
+                provider=sms_provider,
+                post=post,
+                book=self._book,
+                store=self._store,
+                clock=clock,
+                trust=self._trust,
+                timers=self._timers,
+                faults=self._faults,
+                trace=trace,
+                chance=chance,
+            )
+            self._second.officer.tell_post = self._tell_officer_answer
+            carriers = [*carriers, self._second.carrier]
+        self._carriers = carriers
         self._early_answers = EarlyAnswers(self._devices)
         self._outbox = Outbox(
             settings=settings.queue,
@@ -122,6 +150,7 @@ class BoxDaemon:
             faults=self._faults,
             trace=trace,
             chance=chance,
+            watcher=self._second,
         )
         self._replier = Replier(self._link, self._store, self._faults)
         self._intake = Intake(
@@ -135,7 +164,13 @@ class BoxDaemon:
         self._book.stored = self._stored
         self._control = ControlServer(
             settings.control_path,
-            {"status": self._describe, "reload": self._reload, "resend": self._resend},
+            {
+                "status": self._describe,
+                "reload": self._reload,
+                "resend": self._resend,
+                "sms": self._describe_sms,
+                "probe": self._probe,
+            },
         )
         self._tasks: set[asyncio.Task[Any]] = set()
         self._passing: set[asyncio.Task[Any]] = set()
@@ -156,6 +191,7 @@ class BoxDaemon:
             or self._book.saving
             or self._replier.busy
             or any(carrier.busy for carrier in self._carriers)
+            or (self._second is not None and self._second.busy)
         )
 
     async def start(self) -> None:
@@ -167,6 +203,8 @@ class BoxDaemon:
         self._devices.update(contents.devices, contents.tags)
         self._book.load(contents)
         self._early_answers.load(contents.early_answers)
+        if self._second is not None:
+            self._second.load(contents.second_path)
         self._outbox.restore()
         self._replier.reserve(self._devices)
         self._faults.changed = self._tell_status_soon
@@ -254,6 +292,7 @@ class BoxDaemon:
                 }
                 for fault in self._faults.standing()
             ],
+            "sms": None if self._second is None else self._second.describe(),
             "frames": dict(self._intake.counts),
             "replies": dict(self._replier.counts),
         }
@@ -265,6 +304,7 @@ class BoxDaemon:
             uptime_s=int(self._clock.monotonic_s() - self._started_s),
             queued=len(self._outbox),
             faults=[str(fault) for fault in self._faults.standing()],
+            contacts_edition=0 if self._second is None else self._second.contacts_edition,
         )
         for carrier in self._carriers:
             carrier.tell_status(status)
@@ -315,6 +355,20 @@ class BoxDaemon:
             raise UsageError(f"elle n'est pas mise de côté, mais « {alert.state.value} »")
         sent = self._outbox.resend(alert)
         return {"sent": sent, "kept": await self._book.save([alert])}
+
+    async def _describe_sms(self, _asked: dict[str, Any]) -> dict[str, Any]:
+        if self._second is None:
+            raise UsageError("ce boîtier n'a pas de voie SMS : sa configuration n'a pas de [sms]")
+        return self._second.describe()
+
+    async def _probe(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if self._second is not None:
+            self._second.probe_now()
+        return await self._describe_sms(asked)
+
+    def _tell_officer_answer(self, answer: OfficerAnswer) -> None:
+        for carrier in self._carriers:
+            carrier.tell_officer_answer(answer)
 
     async def _reload(self, _asked: dict[str, Any]) -> dict[str, Any]:
         await self._look_for_devices()

@@ -17,6 +17,8 @@ from vigibip.alert.messages import (
     BadMacError,
     BadMessageError,
     BoxStatus,
+    Contacts,
+    OfficerAnswer,
     Receipt,
     open_message,
     seal_message,
@@ -110,11 +112,18 @@ class DataCarrier:
         self._awaiting.add(alert.alert)
         return True
 
+    def withdraw(self, alert: str) -> None:
+        # What is published is gone; nobody waits for its receipt on this connection any more.
+        self._awaiting.discard(alert)
+
     def acknowledge(self, sequence: int) -> None:
         self._publish(topics.ANSWER_ACK, AnswerAck(sequence=sequence))
 
     def tell_status(self, status: BoxStatus) -> None:
         self._publish(topics.STATUS, status)
+
+    def tell_officer_answer(self, answer: OfficerAnswer) -> None:
+        self._publish(topics.OFFICER_ANSWER, answer)
 
     async def close(self) -> None:
         self._closed = True
@@ -241,6 +250,10 @@ class DataCarrier:
                 answer = open_message(self._post.down_key, payload, Answer)
                 self.counts["answers"] += 1
                 self._events.received_answer(self, answer)
+            elif topic == topics.down(self._box_id, topics.CONTACTS):
+                contacts = open_message(self._post.down_key, payload, Contacts)
+                self.counts["contacts"] += 1
+                self._events.received_contacts(self, contacts)
             else:
                 self.counts["unknown_topic"] += 1
         except BadMacError:

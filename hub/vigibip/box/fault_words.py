@@ -64,6 +64,18 @@ WORDS: dict[FaultCode, Words] = {
         "le poste écrit ce que ce boîtier ne sait pas lire",
         "mettre à jour le boîtier",
     ),
+    FaultCode.MODEM: Words(
+        "le modem n'envoie pas de SMS en ce moment",
+        "suivre le conseil du détail ; sinon vérifier alimentation, antenne et carte SIM",
+    ),
+    FaultCode.SMS_UNPROVEN: Words(
+        "rien ne prouve que la voie SMS marcherait : le poste n'a pas répondu à l'essai",
+        "vigibip box commission ; vérifier le forfait de la carte SIM et le modem du poste",
+    ),
+    FaultCode.OFFICER_CODES: Words(
+        "des codes faux sont arrivés du numéro de l'agent",
+        "demander à l'agent si c'était lui ; sinon le poste lui donne une nouvelle carte",
+    ),
 }
 
 

@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 # Faults about devices and alerts; those about the box itself always find room beside them in the
 # 32 that a status can tell.
-SUBJECTS_MAX = 20
+SUBJECTS_MAX = 15
 # Of one code: parked alerts stand until somebody mends them, and must not hide other faults.
 _OF_ONE_CODE_MAX = 12
 # How long something that happened once, and does not end by itself, goes on being told.
@@ -36,6 +36,9 @@ class FaultCode(StrEnum):
     FRAME_VERSION = "frame-version"
     FORGED_MESSAGE = "forged-message"
     POST_MESSAGE = "post-message"
+    MODEM = "modem"
+    SMS_UNPROVEN = "sms-unproven"
+    OFFICER_CODES = "officer-codes"
 
 
 @dataclass(frozen=True, slots=True)

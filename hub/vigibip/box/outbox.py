@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
+from typing import Protocol
 
 from vigibip.alert.ids import AlertId
 from vigibip.alert.life import AlertEvent, AlertState
-from vigibip.alert.messages import Answer, Receipt
+from vigibip.alert.messages import Answer, Contacts, Receipt
 from vigibip.base.clock import Clock
 from vigibip.base.trace import Trace
 from vigibip.box.alerts import AlertBook, BoxAlert
@@ -24,6 +25,26 @@ from vigibip.box.lane import Lane
 from vigibip.box.timers import Timers
 
 _log = logging.getLogger(__name__)
+
+
+class AlertWatcher(Protocol):
+    """Who else acts on how the alerts stand, beside the carriers."""
+
+    def alert_waits(self, alert: BoxAlert) -> None:
+        """It waits for its receipt from now on, or still does after a restart."""
+        ...
+
+    def alert_settled(self, alert: BoxAlert) -> None:
+        """Its receipt or an answer came; maybe not the first."""
+        ...
+
+    def post_answered(self, answer: Answer) -> None: ...
+
+    def carrier_up(self, carrier: Carrier) -> None: ...
+
+    def carrier_down(self, carrier: Carrier) -> None: ...
+
+    def take_contacts(self, contacts: Contacts) -> None: ...
 
 
 class Outbox:
@@ -42,8 +63,10 @@ class Outbox:
         faults: Faults,
         trace: Trace,
         chance: random.Random,
+        watcher: AlertWatcher | None = None,
     ) -> None:
         self._settings = settings
+        self._watcher = watcher
         self._plan = plan
         self._book = book
         self._early_answers = early_answers
@@ -76,6 +99,8 @@ class Outbox:
                 self._waiting[alert.alert_id] = alert
                 for lane in self._lanes:
                     lane.restore(alert)
+                if self._watcher is not None:
+                    self._watcher.alert_waits(alert)
             if alert.state is AlertState.PARKED:
                 self._begin_refused(alert)
             self._watch(alert)
@@ -85,6 +110,8 @@ class Outbox:
         self._waiting[alert.alert_id] = alert
         for lane in self._lanes:
             lane.offer(alert)
+        if self._watcher is not None:
+            self._watcher.alert_waits(alert)
         self._watch(alert)
         early = self._early_answers.take(alert.alert_id)
         if early is not None:
@@ -114,12 +141,16 @@ class Outbox:
     def carrier_up(self, carrier: Carrier) -> None:
         _log.info("carrier %s is up, %d alerts wait", carrier.name, len(self._waiting))
         self._lane_of(carrier).came_up()
+        if self._watcher is not None:
+            self._watcher.carrier_up(carrier)
 
     def carrier_down(self, carrier: Carrier) -> None:
         _log.info("carrier %s is down", carrier.name)
         for lane in self._lanes:
             if lane.carrier is not carrier:
                 lane.another_went_down()
+        if self._watcher is not None:
+            self._watcher.carrier_down(carrier)
 
     def did_not_leave(self, carrier: Carrier, alert: str) -> None:
         self._lane_of(carrier).did_not_leave(AlertId.parse(alert))
@@ -150,6 +181,8 @@ class Outbox:
             self._begin_refused(alert)
         self._book.save([alert])
         self._leave(alert.alert_id, lane)
+        if self._watcher is not None:
+            self._watcher.alert_settled(alert)
 
     def received_answer(self, carrier: Carrier, answer: Answer) -> None:
         concerned, early = [], []
@@ -161,12 +194,20 @@ class Outbox:
             elif (kept := self._early_answers.keep(AlertId.parse(text), answer)) is not None:
                 early.append(kept)
         saving = self._book.save(concerned, early)
+        if self._watcher is not None:
+            for alert in concerned:
+                self._watcher.alert_settled(alert)
+            self._watcher.post_answered(answer)
 
         def acknowledge(_done: object) -> None:
             if not saving.cancelled() and saving.result():
                 carrier.acknowledge(answer.sequence)
 
         saving.add_done_callback(acknowledge)
+
+    def received_contacts(self, _carrier: Carrier, contacts: Contacts) -> None:
+        if self._watcher is not None:
+            self._watcher.take_contacts(contacts)
 
     def _lane_of(self, carrier: Carrier) -> Lane:
         return next(lane for lane in self._lanes if lane.carrier is carrier)
@@ -208,6 +249,7 @@ class Outbox:
         if self._waiting.pop(alert_id, None) is not None:
             for lane in self._lanes:
                 lane.leave(alert_id, by_another=lane is not by)
+                lane.carrier.withdraw(str(alert_id))
 
     # The plan's time limits
 

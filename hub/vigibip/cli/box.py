@@ -141,6 +141,28 @@ def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+@app.command()
+def commission(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Essayer la voie SMS pour de vrai : code 0 prouvée, 3 prouvée mais pas à part, 1 non."""
+    settings = _settings(config)
+    from vigibip.box.commissioning import commission as prove
+    from vigibip.box.commissioning import modem_words
+
+    done = prove(settings.control_path, lambda line: print(line, file=sys.stderr))
+    if as_json:
+        told = {"proven": done.proven, "why": done.why, "warnings": done.warnings}
+        print(json.dumps(told | {"sms": done.told}, ensure_ascii=False))
+    else:
+        print(modem_words(done.told["modem"]))
+        print("voie SMS prouvée" if done.proven else f"voie SMS NON PROUVÉE : {done.why}")
+    for warning in done.warnings:
+        print(f"attention : {warning}", file=sys.stderr)
+    if not done.proven:
+        raise typer.Exit(1)
+    if done.warnings:
+        raise typer.Exit(3)
+
+
 def _settings(config: Path) -> "BoxSettings":
     from vigibip.box.config import BoxSettings
 
@@ -153,6 +175,8 @@ def _in_words(told: dict[str, Any]) -> str:
         f"voie {one['name']} : {'établie' if one['up'] else 'COUPÉE'}"
         for one in told.get("carriers", [])
     ]
+    if told.get("sms"):
+        lines += _sms_in_words(told["sms"])
     lines.append(f"alertes en attente : {told['queued']}")
     for device in told["devices"]:
         line = f"bip {device['id']} {device['name']}"
@@ -165,3 +189,18 @@ def _in_words(told: dict[str, Any]) -> str:
         lines.append(f"  détail : {fault['detail']}")
         lines.append(f"  à faire : {fault['todo']}")
     return "\n".join(lines)
+
+
+def _sms_in_words(sms: dict[str, Any]) -> list[str]:
+    from vigibip.box.commissioning import modem_words
+
+    lines = [modem_words(sms["modem"])]
+    if sms["modem"].get("advice"):
+        lines.append(f"  conseil : {sms['modem']['advice']}")
+    lines.append(f"SMS : prouvée le {sms['proven']}" if sms["proven"] else "SMS : jamais prouvée")
+    lines.append(f"  en attente dans le modem : {sms['waiting']}")
+    if not sms["contacts_edition"]:
+        lines.append("  le poste n'a pas encore donné ses numéros")
+    elif not sms["officer"]:
+        lines.append("  aucun agent n'est à appeler en dernier recours")
+    return lines

@@ -14,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
+from vigibip.alert.ids import AlertId
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
-from vigibip.box.store import records
+from vigibip.box.store import records, second_path
 from vigibip.box.store.database import BoxDatabase, NewerSchemaError
 from vigibip.box.store.records import (
     AlertRecord,
@@ -26,6 +27,7 @@ from vigibip.box.store.records import (
     HeardRecord,
     WindowRecord,
 )
+from vigibip.box.store.second_path import OfficerCallRecord, PathRecord, SecondPathContents
 
 __all__ = [
     "AlertRecord",
@@ -34,6 +36,9 @@ __all__ = [
     "EarlyAnswerRecord",
     "HeardRecord",
     "NewerSchemaError",
+    "OfficerCallRecord",
+    "PathRecord",
+    "SecondPathContents",
     "Store",
     "WindowRecord",
     "one_transaction",
@@ -121,6 +126,18 @@ class Store:
                 records.write_down_reserved(connection, device_id, end)
 
         await self._run(job)
+
+    async def write_path(self, path: PathRecord) -> None:
+        """Bring what the SMS path remembers to what is given."""
+        await self._run(lambda connection: second_path.write_path(connection, path))
+
+    async def write_calls(self, calls: Sequence[OfficerCallRecord]) -> None:
+        """Keep calls to the officer; the code of an answered one is used up with it."""
+        await self._run(lambda connection: second_path.write_calls(connection, calls))
+
+    async def forget_calls(self, alert_ids: Sequence[AlertId]) -> None:
+        """Nothing of these calls is open any more."""
+        await self._run(lambda connection: second_path.forget_calls(connection, alert_ids))
 
     async def devices_if_changed(self) -> tuple[DeviceRecord, ...] | None:
         """Return all devices when another process committed since the last call, else None."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from vigibip.alert.ids import AlertId
 from vigibip.alert.life import AlertState
 from vigibip.base.errors import UsageError
+from vigibip.box.store.second_path import SecondPathContents, read_second_path
 from vigibip.wire import window
 
 # So many alerts are remembered in memory; an older press that comes again goes to the post
@@ -96,6 +97,7 @@ class Contents:
     """By device and counter."""
     early_answers: tuple[EarlyAnswerRecord, ...]
     """Oldest first."""
+    second_path: SecondPathContents
     last_utc: datetime | None
     """The latest time that was ever written; the clock cannot truly be before it."""
     from_copy: bool = False
@@ -120,6 +122,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         alerts=read_alerts(connection),
         tags=tags,
         early_answers=read_early_answers(connection),
+        second_path=read_second_path(connection),
         last_utc=None if last is None else from_ms(last[0]),
     )
 

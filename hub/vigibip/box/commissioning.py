@@ -1,0 +1,88 @@
+"""`vigibip box commission`: whoever installs the box sees its SMS path work, or why it does not.
+
+The running daemon sends the probe: it owns the modem. This only asks it and watches.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vigibip.base.errors import PeerError, UsageError
+from vigibip.box.control import ask
+
+_LOOK_EACH_S = 1.0
+# More than the daemon needs to try every number; a daemon that hangs must not hold the command.
+_PATIENCE_S = 3600.0
+
+SHARED_WORDS = {
+    "modem": "les deux voies passent par le même modem : s'il tombe, tout tombe",
+    "sim": "les deux voies passent par la même carte SIM",
+    "operator": "les deux voies passent par le même opérateur : sa panne les coupe ensemble",
+    "unknown": "on ne sait pas si les deux voies sont indépendantes : régler [data] via",
+    "operator-unknown": "on ne sait pas si l'opérateur est le même : régler [data] operator",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Commissioned:
+    """How it ended; `told` is the path as `vigibip box status` tells it."""
+
+    proven: bool
+    why: str
+    warnings: tuple[str, ...]
+    told: dict[str, Any]
+
+
+def commission(
+    control_path: Path,
+    progress: Callable[[str], None],
+    *,
+    pause: Callable[[float], None] = time.sleep,
+) -> Commissioned:
+    """Have the daemon prove its SMS path now, and return once that ended.
+
+    Raises UsageError when it has no SMS path, PeerError when it does not run or does not answer.
+    """
+    told = _ask(control_path, "probe")
+    progress(modem_words(told["modem"]))
+    progress("essai envoyé, en attente de la réponse du poste…")
+    waited_s, said = 0.0, 1
+    while told["probe"]["state"] == "under-way":
+        if waited_s >= _PATIENCE_S:
+            raise PeerError("the box does not end its probe")
+        pause(_LOOK_EACH_S)
+        waited_s += _LOOK_EACH_S
+        told = _ask(control_path, "sms")
+        if told["probe"]["tries"] > said:
+            said = told["probe"]["tries"]
+            progress(f"pas de réponse, essai {said} vers un autre numéro du poste…")
+    return Commissioned(
+        proven=told["probe"]["state"] == "proven",
+        why=told["probe"]["why"],
+        warnings=tuple(SHARED_WORDS[one] for one in told["shared"]),
+        told=told,
+    )
+
+
+def modem_words(modem: dict[str, Any]) -> str:
+    """Return the modem in one French line."""
+    model = " ".join(str(modem.get(name) or "") for name in ("model", "firmware")).strip()
+    network = " ".join(str(modem.get(name) or "") for name in ("operator", "technology")).strip()
+    signal = modem.get("signal_dbm")
+    parts = [
+        f"modem {model or 'inconnu'} : {modem.get('state', 'inconnu')}",
+        network or "sans réseau",
+        "signal inconnu" if signal is None else f"signal {signal} dBm",
+    ]
+    return ", ".join(parts)
+
+
+def _ask(control_path: Path, question: str) -> dict[str, Any]:
+    answer = ask(control_path, question)
+    if "error" in answer:
+        raise UsageError(answer["error"])
+    return answer

@@ -1,0 +1,382 @@
+"""The plan's last resort: no receipt by any way, so the officer's own phone is called by SMS.
+
+The SMS carries a one-time word; he answers with it and a code of his card. His proven answer is
+on the disk before it counts, and tells the bip "coming"; the post is told over data later, until
+its own answer comes. The alert goes on waiting for its receipt all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterable
+
+from vigibip.alert.ids import AlertId
+from vigibip.alert.life import AlertEvent, AlertState
+from vigibip.alert.messages import OfficerAnswer, OfficerContact
+from vigibip.alert.officer_codes import code_digest, new_word, read_reply
+from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError
+from vigibip.base.trace import Trace
+from vigibip.box import sms_words
+from vigibip.box.alerts import AlertBook, BoxAlert
+from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.sms_path import SmsPath
+from vigibip.box.store import OfficerCallRecord, SecondPathContents, Store
+from vigibip.box.timers import Timer, Timers
+from vigibip.box.trust import ClockTrust
+from vigibip.sms.contract import OutgoingSms
+from vigibip.sms.errors import SmsError
+from vigibip.sms.lanes import Lane
+
+_log = logging.getLogger(__name__)
+
+_PREFIX = "officer"
+_WRONG_MAX = 5
+_LOCKED_S = 600.0
+# An officer is not sent after what is older when the box first could have called him.
+_TOO_OLD_S = 1800
+# His answer to a call that ended meanwhile still says that he is on the way.
+_WORD_LASTS_S = 1800.0
+_TELL_EACH_S = 60.0
+_SUBJECT = "officer"
+
+
+class _Call:
+    """One word, and the alerts that the officer was told under it."""
+
+    def __init__(self, word: str) -> None:
+        self.word = word
+        self.alerts: list[BoxAlert] = []
+        self.sent = 0
+        self.again: Timer | None = None
+        """The next SMS of it; None: it is over."""
+
+
+class OfficerCalls:
+    """Calls the officer of the contacts, judges what he answers, and tells the post of it."""
+
+    def __init__(
+        self,
+        *,
+        path: SmsPath,
+        after_s: float | None,
+        steps_s: tuple[float, ...],
+        book: AlertBook,
+        store: Store,
+        clock: Clock,
+        trust: ClockTrust,
+        timers: Timers,
+        faults: Faults,
+        trace: Trace,
+        chance: random.Random,
+    ) -> None:
+        self._path = path
+        self._after_s = after_s
+        self._steps_s = steps_s
+        self._book = book
+        self._store = store
+        self._clock = clock
+        self._trust = trust
+        self._timers = timers
+        self._faults = faults
+        self._trace = trace
+        self._chance = chance
+        self._calls: list[_Call] = []
+        self._answered: dict[AlertId, OfficerCallRecord] = {}
+        """What the post has not confirmed yet."""
+        self._used: set[bytes] = set()
+        self._wrong = 0
+        self._locked_until_s: float | None = None
+        self._checking = asyncio.Lock()
+        self._working: set[asyncio.Task[None]] = set()
+        self._telling: Timer | None = None
+        self.tell_post: Callable[[OfficerAnswer], None] = lambda _answer: None
+        """Tells the post over data; lost when that is down."""
+        self.counts: Counter[str] = Counter()
+        path.join(_PREFIX, self)
+        path.on_officer = self.received
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._working) or self._checking.locked()
+
+    def load(self, contents: SecondPathContents) -> None:
+        """Go on with what an earlier run began; the book has its alerts already."""
+        self._used |= contents.used_codes
+        gone = []
+        for record in contents.calls:
+            alert = self._book.get(record.alert_id)
+            if record.digest is not None:
+                self._answered[record.alert_id] = record
+                # The power may have gone between the code's commit and the alert's.
+                if alert is not None and self._book.apply(alert, AlertEvent.ANSWER):
+                    self._book.save([alert])
+            elif alert is None or not self._wants_call(alert):
+                gone.append(record.alert_id)
+            else:
+                call = self._call_of(record.word) or self._new_call(record.word)
+                call.alerts.append(alert)
+                call.sent = 1
+        for call in self._calls:
+            self._call_again(call)
+        if gone:
+            self._work(self._forget(gone))
+        self._tell_soon()
+
+    def watch(self, alert: BoxAlert) -> None:
+        """A press that waits for its receipt: its time runs from now on."""
+        if self._after_s is None or any(alert in call.alerts for call in self._calls):
+            return
+        due_s = alert.opened_s + self._after_s - self._clock.monotonic_s()
+        self._timers.call_in(due_s, lambda: self._due(alert))
+
+    def settled(self, alert: BoxAlert) -> None:
+        """Its receipt or an answer came: nobody needs to be called for it any more."""
+        for call in self._calls:
+            if alert in call.alerts and not any(map(self._wants_call, call.alerts)):
+                self._end(call)
+        self._tell_soon()
+
+    def post_answered(self, alert_ids: Iterable[AlertId]) -> None:
+        """The post's own "coming" is here: it knows."""
+        known = [one for one in alert_ids if self._answered.pop(one, None) is not None]
+        if known:
+            self._work(self._forget(known))
+
+    def data_is_up(self) -> None:
+        self._tell_soon()
+
+    # PathUser
+
+    def path_changed(self) -> None:
+        # Contacts with an officer may have come, or the modem: what is due goes now.
+        for alert in list(self._book):
+            if self._is_due(alert) and not any(alert in call.alerts for call in self._calls):
+                self._due(alert)
+
+    def sms_left(self, _key: str) -> None:
+        self.counts["left"] += 1
+
+    def sms_failed(self, _key: str, _error: SmsError) -> None:
+        self.counts["failed"] += 1
+
+    # Calling
+
+    @property
+    def _officer(self) -> OfficerContact | None:
+        contacts = self._path.memory.contacts
+        return None if contacts is None else contacts.officer
+
+    @staticmethod
+    def _wants_call(alert: BoxAlert) -> bool:
+        return alert.waiting and alert.state not in (AlertState.COMING, AlertState.PARKED)
+
+    def _is_due(self, alert: BoxAlert) -> bool:
+        if self._after_s is None or not self._wants_call(alert):
+            return False
+        since_s = self._clock.monotonic_s() - alert.opened_s
+        return self._after_s <= since_s < _TOO_OLD_S
+
+    def _due(self, alert: BoxAlert) -> None:
+        if self._officer is None or not self._is_due(alert):
+            return
+        running = [call for call in self._calls if call.again is not None]
+        call = running[0] if running else None
+        if call is None:
+            taken = {one.word for one in self._calls}
+            call = self._new_call(new_word(self._chance, taken))
+        if alert not in call.alerts:
+            call.alerts.append(alert)
+            self._send(call)
+
+    def _new_call(self, word: str) -> _Call:
+        call = _Call(word)
+        self._calls.append(call)
+        return call
+
+    def _call_of(self, word: str) -> _Call | None:
+        return next((call for call in self._calls if call.word == word), None)
+
+    def _send(self, call: _Call) -> None:
+        officer, contacts = self._officer, self._path.memory.contacts
+        if officer is not None and contacts is not None:
+            waiting = [alert for alert in call.alerts if self._wants_call(alert)]
+            now_utc = self._clock.utc() if self._trust.counts_on else None
+            text = sms_words.officer_words(
+                contacts.spoken,
+                contacts.address,
+                sms_words.moment(waiting[-1].age(self._clock.monotonic_s()), now_utc),
+                call.word,
+                len(waiting),
+            )
+            self._path.submit(
+                OutgoingSms(
+                    to=officer.number,
+                    text=text,
+                    lane=Lane.ALERT,
+                    key=f"{_PREFIX}:{call.word}",
+                )
+            )
+            _log.warning("no receipt: the officer is called for %d alerts", len(waiting))
+            self.counts["calls"] += 1
+            call.sent += 1
+            records = [OfficerCallRecord(alert_id=one.alert_id, word=call.word) for one in waiting]
+            self._work(self._keep_called(records))
+        self._call_again(call)
+
+    def _call_again(self, call: _Call) -> None:
+        if call.again is not None:
+            call.again.cancel()
+        pause_s = self._steps_s[min(max(call.sent, 1), len(self._steps_s)) - 1]
+        call.again = self._timers.call_in(pause_s, lambda: self._again(call))
+
+    def _again(self, call: _Call) -> None:
+        if any(map(self._wants_call, call.alerts)):
+            self._send(call)
+        else:
+            self._end(call)
+
+    def _end(self, call: _Call) -> None:
+        """Call no more. The word goes on being understood for a while."""
+        if call.again is None:
+            return
+        call.again.cancel()
+        call.again = None
+        self._path.withdraw(f"{_PREFIX}:{call.word}")
+        self._timers.call_in(_WORD_LASTS_S, lambda: self._forget_word(call))
+
+    def _forget_word(self, call: _Call) -> None:
+        if call in self._calls:
+            self._calls.remove(call)
+            self._work(self._forget([alert.alert_id for alert in call.alerts]))
+
+    # His answer
+
+    async def received(self, text: str) -> None:
+        """Judge an SMS from the officer's number. Raises StorageError to have it brought again."""
+        reply = read_reply(text)
+        call = None if reply is None else self._call_of(reply.word)
+        if reply is None or call is None:
+            # Without a word of ours it costs nothing: no hash, no answer.
+            self.counts["talk" if reply is None else "unknown_word"] += 1
+            return
+        async with self._checking:
+            officer = self._officer
+            if officer is None or call not in self._calls:
+                return
+            if self._locked():
+                self.counts["locked"] += 1
+                return
+            salt = bytes.fromhex(officer.salt)
+            digest = await asyncio.to_thread(code_digest, reply.code, salt)
+            known = [hmac.compare_digest(digest, bytes.fromhex(one)) for one in officer.digests]
+            if not any(known) or digest in self._used:
+                self._count_wrong(officer, "used_code" if any(known) else "wrong_code")
+                return
+            await self._take_answer(call, officer, digest)
+
+    def _locked(self) -> bool:
+        until_s = self._locked_until_s
+        return until_s is not None and self._clock.monotonic_s() < until_s
+
+    def _count_wrong(self, officer: OfficerContact, what: str) -> None:
+        self.counts[what] += 1
+        self._wrong += 1
+        if self._wrong >= _WRONG_MAX:
+            self._wrong = 0
+            self._locked_until_s = self._clock.monotonic_s() + _LOCKED_S
+            self._faults.tell(FaultCode.OFFICER_CODES, f"{_WRONG_MAX} wrong codes in a row")
+            self._say(officer, sms_words.LOCKED)
+        else:
+            self._say(officer, sms_words.WRONG_CODE)
+
+    async def _take_answer(self, call: _Call, officer: OfficerContact, digest: bytes) -> None:
+        alerts = list(call.alerts)
+        answered = [
+            OfficerCallRecord(
+                alert_id=alert.alert_id,
+                word=call.word,
+                digest=digest,
+                answered_utc=self._clock.utc() if self._trust.counts_on else None,
+            )
+            for alert in alerts
+        ]
+        await self._store.write_calls(answered)
+        self._used.add(digest)
+        self._wrong = 0
+        self.counts["answers"] += 1
+        _log.warning("the officer's proven answer is here, for %d alerts", len(alerts))
+        for alert, record in zip(alerts, answered, strict=True):
+            self._answered[alert.alert_id] = record
+            self._trace.stamp("box.answer", str(alert.alert_id))
+            self._book.apply(alert, AlertEvent.ANSWER)
+        self._book.save(alerts)
+        self._say(officer, sms_words.TAKEN)
+        self._end(call)
+        # A word is good for one answer.
+        self._calls.remove(call)
+        self._tell_soon()
+
+    def _say(self, officer: OfficerContact, text: str) -> None:
+        self._path.submit(
+            OutgoingSms(to=officer.number, text=text, lane=Lane.ANSWER, key=f"{_PREFIX}:said")
+        )
+
+    # The post is told
+
+    def _tell_soon(self) -> None:
+        if self._answered:
+            self._tell_in(0.0)
+
+    def _tell_in(self, delay_s: float) -> None:
+        if self._telling is not None:
+            self._telling.cancel()
+        self._telling = self._timers.call_in(delay_s, self._tell)
+
+    def _tell(self) -> None:
+        self._telling = None
+        for record in self._answered.values():
+            alert = self._book.get(record.alert_id)
+            if alert is not None and alert.receipt is None:
+                # It does not know the alert yet.
+                continue
+            answer = OfficerAnswer(
+                alert=str(record.alert_id),
+                digest=(record.digest or b"").hex(),
+                age_s=self._age_s(record),
+            )
+            self.tell_post(answer)
+            self.counts["told"] += 1
+        if self._answered:
+            self._tell_in(_TELL_EACH_S)
+
+    def _age_s(self, record: OfficerCallRecord) -> int | None:
+        if record.answered_utc is None or not self._trust.counts_on:
+            return None
+        return max(0, int((self._clock.utc() - record.answered_utc).total_seconds()))
+
+    # The disk
+
+    async def _keep_called(self, records: list[OfficerCallRecord]) -> None:
+        # Without it a restart forgets the word; the call itself must not wait for the disk.
+        try:
+            await self._store.write_calls(records)
+        except StorageError as error:
+            self._faults.begin(FaultCode.STORAGE, str(error), _SUBJECT)
+        else:
+            self._faults.clear(FaultCode.STORAGE, _SUBJECT)
+
+    async def _forget(self, alert_ids: list[AlertId]) -> None:
+        try:
+            await self._store.forget_calls(alert_ids)
+        except StorageError as error:
+            _log.warning("what is over was not forgotten: %s", error)
+
+    def _work(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)

@@ -1,0 +1,193 @@
+"""What the SMS path must remember over a restart: in memory, and behind it one row on the disk.
+
+Up sequences are reserved in blocks before they are used. The row serves one pair of keys: a new
+enrolment has new ones and begins again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from vigibip.alert.messages import Contacts
+from vigibip.base.errors import StorageError
+from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.store import PathRecord, SecondPathContents, Store
+from vigibip.box.timers import Timers
+from vigibip.box.trust import BUILT_UTC, ClockTrust
+from vigibip.wire import window
+
+_log = logging.getLogger(__name__)
+
+# Reserved ahead, and again when half are used: with a disk that refuses there is enough for days.
+UP_BLOCK = 64
+# Until then the first reservation is waited for; a disk that hangs must not hold alerts.
+_DISK_ANSWERS_WITHIN_S = 5.0
+_RETRY_S = 30.0
+# A clock that shows more than this (the year 2094) would leave too few sequences.
+_CLOCK_FLOOR_MAX = 2**31
+_SUBJECT = "sms"
+
+
+class PathMemory:
+    """The up sequence, the window over the post's, its contacts, and the last proof."""
+
+    def __init__(
+        self,
+        *,
+        up_key: bytes,
+        down_key: bytes,
+        store: Store,
+        timers: Timers,
+        faults: Faults,
+        trust: ClockTrust,
+    ) -> None:
+        self._store = store
+        self._timers = timers
+        self._faults = faults
+        self._trust = trust
+        # Names the keys and tells nothing of them.
+        name = hashlib.sha256(b"VigiBip SMS path\n" + up_key + down_key).digest()[:16]
+        self._record = PathRecord(keys=name)
+        self._contacts: Contacts | None = None
+        self._next = 1
+        self._reserved = 1
+        self._ready = False
+        self._writing: set[asyncio.Task[bool]] = set()
+        self._retry_set = False
+        self.counts: Counter[str] = Counter()
+        self.changed: Callable[[], None] = lambda: None
+        """Called when `ready` or `contacts` changed."""
+
+    def load(self, contents: SecondPathContents) -> None:
+        """Take in what the disk holds, and reserve the first block; call it in the event loop."""
+        record = contents.paths.get(self._record.keys, self._record)
+        self._contacts = _read_contacts(record.contacts)
+        # A store that could not be written before, or that came from a copy, may lag behind what
+        # was given: no box gives a sequence a second, so the clock is ahead of them all.
+        self._next = self._reserved = max(record.up_reserved, self._clock_floor())
+        self._record = replace(record, up_reserved=self._next + UP_BLOCK)
+        self.write().add_done_callback(lambda _: self._become_ready())
+        self._timers.call_in(_DISK_ANSWERS_WITHIN_S, self._become_ready)
+
+    @property
+    def ready(self) -> bool:
+        """False until the disk has answered, or should have."""
+        return self._ready
+
+    @property
+    def writing(self) -> bool:
+        return bool(self._writing)
+
+    @property
+    def contacts(self) -> Contacts | None:
+        return self._contacts
+
+    def knows(self, number: str) -> bool:
+        """Tell whether an SMS from `number` is looked at."""
+        contacts = self._contacts
+        if contacts is None:
+            return False
+        officer = contacts.officer
+        return number in contacts.post_numbers or (officer is not None and number == officer.number)
+
+    @property
+    def proven_utc(self) -> datetime | None:
+        return self._record.proven_utc
+
+    def take_sequence(self) -> int:
+        """Return a sequence that was never given under this key.
+
+        With a disk that refuses it goes on from memory: the alert must go.
+        """
+        sequence = self._next
+        self._next += 1
+        if sequence >= self._reserved:
+            self.counts["unreserved"] += 1
+        if self._record.up_reserved - self._next < UP_BLOCK // 2:
+            self._record = replace(self._record, up_reserved=self._next + UP_BLOCK)
+            self.write()
+        return sequence
+
+    def judge(self, sequence: int) -> int:
+        """Return NEW, SEEN or OUTSIDE of wire.window for a sequence of the post."""
+        return int(window.judge(self._record.down_highest, self._record.down_bits, sequence))
+
+    def accept(self, sequence: int) -> None:
+        """Mark a sequence of the post as seen; `written` has it on the disk."""
+        highest, bits = window.accept(self._record.down_highest, self._record.down_bits, sequence)
+        self._record = replace(self._record, down_highest=highest, down_bits=bits)
+
+    def proven(self) -> None:
+        """An authenticated word of the post came by SMS just now."""
+        self._record = replace(self._record, proven_utc=self._trust.utc_if_sure())
+
+    def take_contacts(self, contacts: Contacts) -> None:
+        """Keep a newer edition; an older one is a copy of what was said before."""
+        held = self._contacts.edition if self._contacts is not None else 0
+        if contacts.edition <= held:
+            self.counts["old_contacts"] += 1
+            return
+        _log.info("contacts, edition %d", contacts.edition)
+        self._contacts = contacts
+        self._record = replace(self._record, contacts=contacts.model_dump_json())
+        self.write()
+        self.changed()
+
+    def write(self) -> asyncio.Task[bool]:
+        """Write what there is now; the task tells whether it worked. It is tried again if not."""
+        task = asyncio.create_task(self._write())
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return task
+
+    async def written(self) -> None:
+        """Return once what there is now is on the disk. Raises StorageError."""
+        if not await self.write():
+            raise StorageError("the disk does not keep what came by SMS")
+
+    async def _write(self) -> bool:
+        record = self._record
+        try:
+            await self._store.write_path(record)
+        except StorageError as error:
+            self._faults.begin(FaultCode.STORAGE, str(error), _SUBJECT)
+            if not self._retry_set:
+                self._retry_set = True
+                self._timers.call_in(_RETRY_S, self._retry)
+            return False
+        self._reserved = max(self._reserved, record.up_reserved)
+        self._faults.clear(FaultCode.STORAGE, _SUBJECT)
+        return True
+
+    def _retry(self) -> None:
+        self._retry_set = False
+        self.write()
+
+    def _become_ready(self) -> None:
+        if not self._ready:
+            self._ready = True
+            self.changed()
+
+    def _clock_floor(self) -> int:
+        utc = self._trust.utc_if_sure()
+        floor = 1 if utc is None else int((utc - BUILT_UTC).total_seconds())
+        return floor if floor < _CLOCK_FLOOR_MAX else 1
+
+
+def _read_contacts(text: str | None) -> Contacts | None:
+    if text is None:
+        return None
+    try:
+        return Contacts.model_validate_json(text)
+    except ValidationError:
+        # Written by another version: the status tells edition 0, and the post sends them again.
+        _log.warning("the contacts on the disk are not understood")
+        return None

@@ -1,0 +1,165 @@
+"""A sequence is never given twice under one key, whatever happens to power and disk."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from vigibip.base.clock import DrivenClock
+from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.path_memory import UP_BLOCK, PathMemory
+from vigibip.box.store import Store, one_transaction
+from vigibip.box.timers import Timers
+from vigibip.box.trust import BUILT_UTC, ClockTrust
+from vigibip.wire import window
+
+
+class Run:
+    """One run of a box's memory; killing it is dropping it."""
+
+    def __init__(self, path: Path, clock: DrivenClock, up_key: bytes) -> None:
+        self.faults = Faults(clock)
+        self.store = Store(path)
+        self.memory = PathMemory(
+            up_key=up_key,
+            down_key=bytes(32),
+            store=self.store,
+            timers=Timers(clock),
+            faults=self.faults,
+            trust=ClockTrust(clock),
+        )
+
+    async def start(self) -> PathMemory:
+        contents = await self.store.start()
+        self.memory.load(contents.second_path)
+        return self.memory
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "box.sqlite"
+
+
+@pytest.fixture
+def unsure() -> DrivenClock:
+    """A clock that shows less than the program's build: no help for sequences."""
+    return DrivenClock(start_utc=BUILT_UTC - timedelta(days=400))
+
+
+@pytest.fixture
+async def run(path: Path) -> AsyncIterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def build(clock: DrivenClock, up_key: bytes = bytes(range(32))) -> Run:
+        runs.append(Run(path, clock, up_key))
+        return runs[-1]
+
+    yield build
+    for one in runs:
+        await one.store.close()
+
+
+async def settle(memory: PathMemory) -> None:
+    while memory.writing:
+        await DrivenClock.run_ready()
+
+
+async def test_a_kill_between_reserving_and_sending_gives_nothing_twice(
+    run: Callable[..., Run], unsure: DrivenClock
+) -> None:
+    chance = random.Random(3)
+    given: list[int] = []
+    for _ in range(20):
+        memory = await run(unsure).start()
+        while not memory.ready:
+            await DrivenClock.run_ready()
+        for _ in range(chance.randrange(1, 6)):
+            # More than this between two turns of the disk, no modem sends.
+            given += [memory.take_sequence() for _ in range(chance.randrange(UP_BLOCK // 2))]
+            if chance.random() < 0.8:
+                await settle(memory)
+            else:
+                break
+    assert len(given) > 500
+    assert len(set(given)) == len(given)
+    assert given == sorted(given)
+
+
+async def test_before_the_disk_has_answered_the_path_is_not_ready(
+    run: Callable[..., Run], unsure: DrivenClock
+) -> None:
+    memory = await run(unsure).start()
+    assert not memory.ready
+    await settle(memory)
+    await DrivenClock.run_ready()
+    assert memory.ready
+
+
+async def test_with_a_disk_that_refuses_it_goes_on_and_a_clock_keeps_it_apart(
+    run: Callable[..., Run], path: Path
+) -> None:
+    clock = DrivenClock()
+    first = await run(clock).start()
+    await settle(first)
+    with one_transaction(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER no_paths BEFORE INSERT ON sms_paths "
+            "BEGIN SELECT RAISE(ABORT, 'the test refuses'); END"
+        )
+    given = [first.take_sequence() for _ in range(3 * UP_BLOCK)]
+    await settle(first)
+    assert first.counts["unreserved"] > 0
+    # Power cut; the reservations of the end were never written.
+    await clock.advance(900)
+    second = await run(clock).start()
+    await settle(second)
+    await DrivenClock.run_ready()
+    assert second.ready
+    assert second.take_sequence() > max(given)
+
+
+async def test_a_refusing_disk_is_a_fault_until_it_writes_again(
+    run: Callable[..., Run], path: Path
+) -> None:
+    one = run(DrivenClock())
+    memory = await one.start()
+    await settle(memory)
+    with one_transaction(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER no_paths BEFORE INSERT ON sms_paths "
+            "BEGIN SELECT RAISE(ABORT, 'the test refuses'); END"
+        )
+    memory.accept(1)
+    assert await memory.write() is False
+    assert FaultCode.STORAGE in one.faults.codes()
+    with one_transaction(path) as connection:
+        connection.execute("DROP TRIGGER no_paths")
+    await memory.written()
+    assert one.faults.codes() == set()
+
+
+async def test_each_pair_of_keys_has_its_own(run: Callable[..., Run], unsure: DrivenClock) -> None:
+    first = await run(unsure).start()
+    await settle(first)
+    first.accept(9)
+    given = [first.take_sequence() for _ in range(5)]
+    await first.written()
+    other = await run(unsure, bytes(32)).start()
+    await settle(other)
+    assert other.take_sequence() == 1
+    assert other.judge(9) == window.NEW
+    # The old enrolment put back: never a sequence again.
+    again = await run(unsure).start()
+    await settle(again)
+    assert again.take_sequence() > max(given)
+    assert again.judge(9) == window.SEEN
+
+
+async def test_a_clock_of_another_century_leaves_sequences(run: Callable[..., Run]) -> None:
+    memory = await run(DrivenClock(start_utc=BUILT_UTC + timedelta(days=36_500))).start()
+    await settle(memory)
+    assert memory.take_sequence() < 2**31
