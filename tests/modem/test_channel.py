@@ -115,6 +115,14 @@ async def test_a_pdu_goes_after_the_prompt_and_ends_with_ctrl_z() -> None:
         assert bytes(on.line.written) == b"AT+CMGS=2\r001100\x1a"
 
 
+async def test_what_comes_first_comes_in_the_same_turn() -> None:
+    async with bench(obedient) as on:
+        tasks = [on.run(CMGS, first=Command("AT+CMGF=0")), on.run(CSQ, priority=Priority.URGENT)]
+        await on.clock.advance(0.1)
+        assert all(task.done() for task in tasks)
+        assert bytes(on.line.written) == b"AT+CMGF=0\rAT+CMGS=2\r001100\x1aAT+CSQ\r"
+
+
 async def test_silence_ends_in_time_and_is_told() -> None:
     async with bench(silent) as on:
         task = on.run(CSQ)

@@ -143,6 +143,12 @@ def test_an_echo_with_a_urc_in_it_is_taken_apart(said: bytes) -> None:
     assert events(CSQ, said) == [Urc('+CMTI: "SM",3'), Answer("+CSQ: 20,99"), OK]
 
 
+def test_a_result_that_a_urc_cuts_in_two_is_a_result() -> None:
+    said = b'\r\n+CSQ: 20,99\r\n\r\nO\r\n+CMTI: "SM",3\r\nK\r\n'
+    assert events(CSQ, said) == [Answer("+CSQ: 20,99"), Urc('+CMTI: "SM",3'), OK]
+    assert events(CSQ, b"\r\nO\r\nx\r\nOK\r\n") == [Noise("O"), Noise("x"), OK]
+
+
 def test_the_prompt_comes_without_an_end_of_line_and_only_at_the_start_of_one() -> None:
     assert events(CMGS, b"\r\n> ") == [Prompt()]
     assert events(CMGS, b"AT+CMGS=17\r\r\n>") == [Prompt()]
@@ -184,7 +190,7 @@ def test_text_belongs_to_a_command_that_asks_for_text_and_to_no_other() -> None:
     said = b"\r\nSIMCOM_SIM7600G-H\r\n\r\nRDY\r\n\r\nOK\r\n"
     model = Command("AT+CGMM", ("+CGMM:",), takes_text=True)
     assert events(model, said) == [Answer("SIMCOM_SIM7600G-H"), Urc("RDY"), OK]
-    assert events(CSQ, said) == [Noise("SIMCOM_SIM7600G-H"), Urc("RDY"), OK]
+    assert events(CSQ, said) == [Urc("RDY"), Noise("SIMCOM_SIM7600G-H"), OK]
 
 
 def test_bytes_that_are_no_at_are_counted_and_do_not_hide_what_follows() -> None:

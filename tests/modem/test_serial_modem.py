@@ -16,7 +16,7 @@ from vigibip.modem.simulated.port import SimulatedLines
 from vigibip.modem.simulated.settings import DENIED, NOWHERE, Behaviour, Coverage, Noise, Registered
 from vigibip.modem.simulated.sim_card import SimCard
 
-NOISY = Noise(split=0.5, gap_s=0.05, urc_inside=0.5)
+NOISY = Noise(split=0.5, gap_s=0.05)
 
 
 async def submitted(rig: Rig, limit_s: float = SUBMIT_MAX_S, **how: object) -> object:
@@ -67,7 +67,7 @@ async def test_what_is_shown_and_logged_holds_no_number(caplog) -> None:
             assert secret not in caplog.text
 
 
-async def test_a_line_that_cuts_and_mixes_what_is_said_changes_nothing() -> None:
+async def test_a_line_that_cuts_what_is_said_changes_nothing() -> None:
     for seed in range(5):
         async with running(seed=seed, behaviour=Behaviour(noise=NOISY)) as rig:
             await rig.until_ready()
@@ -371,6 +371,19 @@ async def test_a_modem_that_is_dead_is_told_as_faulty_and_tried_for_ever() -> No
     finally:
         await rig.modem.close()
         rig.sim.close()
+
+
+async def test_a_modem_that_restarts_without_a_word_is_set_up_again() -> None:
+    quiet = Behaviour(boot_silence_s=(0.0, 0.0), noise=Noise(boot_garbage=False))
+    async with running(model=GENERIC, behaviour=quiet) as rig:
+        await rig.until_ready()
+        await rig.clock.advance(60.0)
+        assert rig.sim.volatile.cnmi == (2, 1, 0, 1, 0)
+        rig.sim.reset()
+        assert rig.sim.volatile.cnmi != (2, 1, 0, 1, 0)
+        await rig.clock.advance(30.0)
+        assert rig.sim.volatile.cnmi == (2, 1, 0, 1, 0)
+        assert rig.state is ModemState.READY
 
 
 def test_health_describes_itself_without_its_secrets() -> None:

@@ -73,6 +73,8 @@ class Channel:
         self._ended: asyncio.Future[Final | ModemError] | None = None
         self.heard = 0
         """Bytes that came in since the port was opened."""
+        self.echoes = 0
+        """Commands that were echoed and then answered: after ATE0, the mark of a restart."""
         self.counts: Counter[str] = Counter()
 
     @property
@@ -117,8 +119,9 @@ class Channel:
         priority: Priority = Priority.CARE,
         ok_may_be_missing: bool = False,
         wait_max_s: float = 30.0,
+        first: Command | None = None,
     ) -> list[Answer]:
-        """Run `command` and return its information lines.
+        """Run `command` and return its information lines; `first`, in the same turn, before it.
 
         It waits at most `wait_max_s` for its turn and then `limit_s`, with a prompt 4 s more.
         `ok_may_be_missing`: an information line and 2 s of silence are success too. Raises
@@ -126,6 +129,8 @@ class Channel:
         """
         await self._turn(priority, wait_max_s)
         try:
+            if first is not None:
+                await self._exchange(first, COMMAND_S, False)
             return await self._exchange(command, limit_s, ok_may_be_missing)
         except ModemError as error:
             if error.cause in (ModemCause.SILENT, ModemCause.NO_PROMPT, ModemCause.NONSENSE):
@@ -232,6 +237,7 @@ class Channel:
                 raise ended
             if ended.family is not None:
                 raise refusal(ended.family, ended.code)
+            self.echoes += self._grammar.echoed
             return self._answers
         finally:
             self._grammar.abandon()

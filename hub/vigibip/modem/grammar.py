@@ -122,9 +122,12 @@ class AtGrammar:
         self._after_prompt = False
         self._command: Command | None = None
         self._echo = ""
+        self._fragment = ""
         self._waiting: list[Answer | Urc] = []
         self.dropped = 0
         """Bytes that are none of AT, such as those of a wrong baud rate."""
+        self.echoed = False
+        """Whether the modem echoes the outstanding command."""
 
     @property
     def command(self) -> Command | None:
@@ -136,6 +139,7 @@ class AtGrammar:
         self.abandon()
         self._command = command
         self._echo = command.text
+        self.echoed = False
 
     def data_sent(self) -> None:
         """The outstanding command's PDU is being sent; it may be echoed as the command was."""
@@ -145,7 +149,7 @@ class AtGrammar:
     def abandon(self) -> None:
         """Nothing is outstanding any more: what still comes for it is stray."""
         self._command = None
-        self._echo = ""
+        self._echo = self._fragment = ""
         self._waiting = [header for header in self._waiting if isinstance(header, Urc)]
 
     def feed(self, data: bytes) -> list[Event]:
@@ -191,6 +195,7 @@ class AtGrammar:
             return line
         if line == self._echo or (self._command is not None and line == self._command.text):
             # The echo stays known: some modems echo ATE0 twice.
+            self.echoed = True
             return ""
         if self._echo.startswith(line) and not self._means_something(line):
             # Cut in two by something that the modem had to say.
@@ -219,10 +224,19 @@ class AtGrammar:
             self._give_pdu(line, events)
             return
         final = _final(line)
+        if final is None and self._fragment:
+            final = _final(self._fragment + line)
+            if final is not None:
+                self._fragment = ""
         if final is not None:
             self._end_command(final, events)
             return
         event = self._classify(line)
+        if isinstance(event, Noise) and self._command is not None:
+            # It may be the first half of a result that a URC has cut in two: O, +CMTI:, K.
+            self._give_up_fragment(events)
+            self._fragment = event.text
+            return
         if isinstance(event, Answer | Urc) and line.startswith(_WITH_PDU):
             if len(self._waiting) == _HEADERS_MAX:
                 events.append(self._waiting.pop(0))
@@ -234,9 +248,15 @@ class AtGrammar:
         # An answer's header without a PDU (an empty place of the store) ends here; a report's
         # PDU may still follow.
         events += [header for header in self._waiting if isinstance(header, Answer)]
+        self._give_up_fragment(events)
         known = self._command is not None
         self.abandon()
         events.append(final if known else Stray(final.text))
+
+    def _give_up_fragment(self, events: list[Event]) -> None:
+        if self._fragment:
+            events.append(Noise(self._fragment))
+        self._fragment = ""
 
     def _classify(self, line: str) -> Event:
         command = self._command

@@ -30,8 +30,8 @@ from vigibip.modem.coverage import Standing, look, standing
 from vigibip.modem.grammar import Command, Urc
 from vigibip.modem.health import Teller
 from vigibip.modem.inbox import Inbox
-from vigibip.modem.ladder import Ladder, Rung, Rungs
 from vigibip.modem.lines import GpioLines, NoLines, ResetLines
+from vigibip.modem.mending import STATE_OF, Mender
 from vigibip.modem.port import OpenPort, PortError, serial_opener
 from vigibip.modem.profiles import GENERIC, PROFILES
 from vigibip.modem.setting_up import identify, radio_on, set_up_sms
@@ -51,32 +51,10 @@ _TPDU_MAX_BYTES = 176
 _REOPEN_S = 1.0
 _DENIED_PATIENCE_S = 12.0
 _SEARCHING_PATIENCE_S = 180.0
-_SIM_PATIENCE_S = 20.0
 _REFUSED_IN_A_ROW = 2
 _REFUSED_REST_S = 60.0
 _REFUSED_REST_MAX_S = 3600.0
 
-_STATE_OF = {
-    ModemCause.NO_SIM: ModemState.NO_SIM,
-    ModemCause.SIM_PIN: ModemState.SIM_PIN,
-    ModemCause.PIN_WRONG: ModemState.SIM_PIN,
-    ModemCause.SIM_PUK: ModemState.SIM_PUK,
-    ModemCause.SIM_LOCKED: ModemState.SIM_FAILURE,
-    ModemCause.SIM_WRONG: ModemState.SIM_FAILURE,
-    ModemCause.SIM_FAILURE: ModemState.SIM_FAILURE,
-    ModemCause.SIM_BUSY: ModemState.SIM_BUSY,
-    ModemCause.DENIED: ModemState.DENIED,
-    ModemCause.SEARCHING: ModemState.SEARCHING,
-    ModemCause.ABSENT: ModemState.ABSENT,
-}
-_NEEDS_A_PERSON = frozenset(
-    {
-        *(ModemCause.SIM_PIN, ModemCause.PIN_WRONG, ModemCause.SIM_PUK),
-        *(ModemCause.SIM_LOCKED, ModemCause.SIM_WRONG),
-    }
-)
-"""No reset helps, and one more PIN could lock the SIM."""
-_OF_THE_SIM = frozenset({ModemCause.NO_SIM, ModemCause.SIM_FAILURE, ModemCause.SIM_BUSY})
 _SUSPECT = frozenset(
     {
         *(ModemCause.UNKNOWN, ModemCause.NOT_ALLOWED, ModemCause.MODEM_FAILURE),
@@ -115,8 +93,9 @@ class SerialModem:
         self._channel = Channel(
             clock, on_urc=self._urc, on_lost=self._port_lost, on_trouble=self._doubt
         )
-        self._rungs = Rungs(clock, self._channel, self._lines)
-        self._ladder = Ladder(self._rungs.wired())
+        self._mender = Mender(
+            clock, self._channel, self._lines, tell=self._tell, opened=self._opened
+        )
         pin = settings.pin.get_secret_value() if settings.pin is not None else None
         self._sim = SimUnlock(clock, self._channel, pin)
         self._inbox = Inbox(clock, self._channel, self._hand_over, self._store_told)
@@ -127,6 +106,7 @@ class SerialModem:
         self._trouble: ModemError | None = None
         self._check_sim = False
         self._flaw: ModemCause | None = None
+        self._echoes: int | None = None
         self._refused = 0
         self._refused_resets = 0
         self._refused_until_s = 0.0
@@ -164,6 +144,9 @@ class SerialModem:
         try:
             answers = await self._channel.run(
                 command,
+                # In text mode, which a modem that has just restarted may be in, the same bytes
+                # would be a text to the number that is meant as a length.
+                first=Command("AT+CMGF=0"),
                 limit_s=_SUBMIT_S,
                 wait_max_s=_TURN_S,
                 priority=Priority.URGENT if urgent else Priority.SUBMIT,
@@ -201,6 +184,8 @@ class SerialModem:
             self._wake.set()
         elif text == "RDY" or "POWER DOWN" in text or text == "POWERED DOWN":
             # It has restarted by itself: what was set is forgotten.
+            if self.health.state is ModemState.READY:
+                self._tell(ModemState.STARTING, ModemCause.STARTING)
             self._doubt(failure(ModemCause.STARTING))
 
     def _port_lost(self, reason: str) -> None:
@@ -223,7 +208,7 @@ class SerialModem:
             # resets become rare.
             self._refused = 0
             self._refused_resets += 1
-            doublings = self._refused_resets - len(self._rungs.wired())
+            doublings = self._refused_resets - self._mender.rungs
             if doublings >= 0:
                 rest_s = _REFUSED_REST_S * 2.0 ** min(doublings, 16)
                 self._refused_until_s = now_s + min(_REFUSED_REST_MAX_S, rest_s)
@@ -239,7 +224,7 @@ class SerialModem:
             # The modem may be wrong about its network; an alert finds out.
             return
         cause = _CAUSE_WHILE.get(state) or next(
-            cause for cause, its in _STATE_OF.items() if its is state
+            cause for cause, its in STATE_OF.items() if its is state
         )
         raise failure(cause)
 
@@ -261,7 +246,8 @@ class SerialModem:
                 await self._bring_up()
                 await self._watch()
             except ModemError as error:
-                await self._mend(error)
+                self._trouble = None
+                await self._mender.mend(error, self._profile)
             except Exception:  # noqa: BLE001 - a bug in one answer must not end this path for good
                 _log.exception("%s: the watch failed", self.name)
                 self._own_counts["mistakes"] += 1
@@ -280,19 +266,29 @@ class SerialModem:
                     raise failure(ModemCause.ABSENT) from error
                 await self._clock.sleep(_REOPEN_S * self._chance.uniform(0.8, 1.2))
 
+    async def _opened(self, patience_s: float) -> bool:
+        try:
+            await self._open(patience_s)
+        except ModemError:
+            return False
+        return True
+
     async def _bring_up(self) -> None:
         """From an open port to an SMS that would go. Raises ModemError."""
-        if self.health.state not in (ModemState.HUNG, ModemState.FAULTY):
+        if self.health.state in (ModemState.READY, ModemState.ABSENT):
             self._tell(ModemState.STARTING, ModemCause.STARTING)
         await self._awake()
         self._trouble, self._check_sim = None, False
         identity = await identify(self._channel, self._settings.profile)
         self._profile = identity.profile
+        echoes = self._channel.echoes
         self._teller.identity(identity.model, identity.firmware, identity.imei)
         await radio_on(self._channel)
         await self._sim.unlock(self._profile)
         self._teller.sim(self._sim.iccid)
         self._flaw = await set_up_sms(self._clock, self._channel, self._profile, self._inbox)
+        # None: this one echoes whatever it is told.
+        self._echoes = echoes if self._channel.echoes == echoes else None
 
     async def _awake(self) -> None:
         """Return once the modem answers: a start may be 10 s and more of silence."""
@@ -320,7 +316,7 @@ class SerialModem:
                 now_s = self._clock.monotonic_s()
                 if stands.registered:
                     since_s = now_s
-                    self._ladder.recovered(now_s)
+                    self._mender.recovered()
                 self._tell_standing(stands)
                 self._give_up_waiting(stands, now_s - since_s)
                 if not stands.registered:
@@ -344,6 +340,9 @@ class SerialModem:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
+        if self._echoes is not None and self._channel.echoes > self._echoes:
+            self._own_counts["restarts-unannounced"] += 1
+            raise failure(ModemCause.STARTING)
         if self._check_sim:
             self._check_sim = False
             cause = await self._sim.state()
@@ -374,71 +373,11 @@ class SerialModem:
             woken.cancel()
         self._wake.clear()
 
-    # ---- the ladder
-
-    async def _mend(self, error: ModemError) -> None:
-        """Climb until something may have helped against `error`; the caller then tries again."""
-        cause = error.cause
-        self._trouble = None
-        _log.warning("%s: %s", self.name, error)
-        if cause in (ModemCause.STARTING, ModemCause.CLOSED):
-            return
-        if cause in _NEEDS_A_PERSON:
-            self._tell(_STATE_OF[cause], cause, error.code)
-            await self._clock.sleep(_SIM_PATIENCE_S)
-            return
-        if cause is ModemCause.ABSENT and not (self._lines.has_pwrkey or self._lines.has_power):
-            # Nothing but waiting brings a port back, and that is what the caller does.
-            return
-        self._channel.reserve(ModemCause.HUNG)
-        try:
-            while not await self._climb(error):
-                pass
-        finally:
-            self._channel.release()
-
-    async def _climb(self, error: ModemError) -> bool:
-        """Do the next rung; False when it surely did not help."""
-        cause = error.cause
-        step = self._ladder.next_step(self._clock.monotonic_s(), _at_least(cause))
-        state = ModemState.FAULTY if step.again else ModemState.HUNG
-        shown = ModemCause.FAULTY if step.again else ModemCause.HUNG
-        if cause in _STATE_OF:
-            state, shown = _STATE_OF[cause], cause
-        if step.rest_s > 0:
-            self._tell(state, shown, f"{error}; every rung was tried")
-            if cause is not ModemCause.ABSENT:
-                await self._clock.sleep(step.rest_s)
-            elif await self._opened(step.rest_s):
-                return True
-        self._tell(state, shown, f"{error}; {step.rung.name.lower()}")
-        helped = await self._rungs.do(step.rung, self._profile)
-        # A reset that was not answered may yet have been heard; where nothing harder is wired, the
-        # modem is given the time of a start.
-        return helped or (step.rung is Rung.SOFT_RESET and step.rung is self._rungs.wired()[-1])
-
-    async def _opened(self, patience_s: float) -> bool:
-        try:
-            await self._open(patience_s)
-        except ModemError:
-            return False
-        return True
-
     def _tell(self, state: ModemState, cause: ModemCause | None, detail: str = "") -> None:
         if self._teller.tell(state, cause, detail):
             _log.info("%s: %s %s", self.name, state.value, detail)
         if self._teller.changed() and self._events is not None:
             self._events.modem_changed(self)
-
-
-def _at_least(cause: ModemCause) -> Rung:
-    """Return the first rung that could help against `cause`."""
-    if cause in (ModemCause.SILENT, ModemCause.NO_PROMPT, ModemCause.NONSENSE):
-        return Rung.RESYNC
-    if cause is ModemCause.ABSENT:
-        # A port that is not there takes no command.
-        return Rung.PWRKEY
-    return Rung.SOFT_RESET
 
 
 def _wired(settings: ModemSettings) -> ResetLines:
