@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from vigibip.base.clock import Clock
@@ -11,8 +10,6 @@ from vigibip.modem.simulated.answers import Answer, Prompt, Volatile
 from vigibip.modem.simulated.at_line import Command, commands
 from vigibip.modem.simulated.errors import CME_TEXT, CMS_TEXT, AtError, CmeError, CmsError
 from vigibip.modem.simulated.output import Output
-
-_log = logging.getLogger(__name__)
 
 # A modem's own input buffer is of this order; what is beyond is lost.
 _INPUT_MAX_BYTES = 8_192

@@ -7,7 +7,6 @@ in-process port (`port.py`) or a pseudo-terminal (`pty.py`) carries the bytes.
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -26,8 +25,6 @@ from vigibip.modem.simulated.network import NetworkRefusedError, RadioNetwork
 from vigibip.modem.simulated.output import Output
 from vigibip.modem.simulated.settings import DENIED, NOWHERE, Behaviour, Coverage
 from vigibip.modem.simulated.sim_card import CME_OF_STATE, SimCard, SimState
-
-_log = logging.getLogger(__name__)
 
 _URC_FLOOD_S = 0.02
 _BAD_PDU = 304

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import tty
 from pathlib import Path
 
 from vigibip.modem.simulated.line_end import LineEnd
-
-_log = logging.getLogger(__name__)
 
 _READ_BYTES = 4_096
 
