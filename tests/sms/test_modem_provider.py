@@ -280,6 +280,26 @@ async def test_what_will_never_go_is_not_tried_again(
     ]
 
 
+@pytest.mark.parametrize("state", [ModemState.HUNG, ModemState.SEARCHING])
+async def test_a_modem_that_falls_during_an_attempt_is_waited_for(
+    provider: ModemProvider,
+    modem: ToldModem,
+    clock: DrivenClock,
+    diary: Diary,
+    state: ModemState,
+) -> None:
+    modem.outcomes.append(PASSING)
+    bulletin = sms("bulletin")
+    provider.submit(bulletin)
+    await clock.advance(1)
+    modem.turn(state)
+    await clock.advance(90)  # it would fail here if waiting were asking again and again
+    assert modem.texts == ["bulletin"]
+    modem.turn(ModemState.READY)
+    await clock.advance(5)
+    assert diary.gone == [bulletin]
+
+
 async def test_while_one_waits_for_its_next_attempt_others_leave(
     provider: ModemProvider, modem: ToldModem, clock: DrivenClock
 ) -> None:

@@ -33,8 +33,13 @@ ATTEMPTS_MAX = 3
 RETRY_DELAYS_S = (2.0, 6.0)
 """Short: whoever submitted has retries of its own, in minutes."""
 _JITTER = 0.25
-# With an alert it is worth trying: a modem may be wrong about its network.
-_ALERT_STATES = frozenset({ModemState.READY, ModemState.SEARCHING, ModemState.DENIED})
+# The least urgent lane that is tried in a state; in the others none is. A modem may be wrong
+# about its network, and an alert is worth the attempt.
+_SENDS = {
+    ModemState.READY: Lane.PROBE,
+    ModemState.SEARCHING: Lane.ALERT,
+    ModemState.DENIED: Lane.ALERT,
+}
 
 
 def _nobody(_sender: str) -> bool:
@@ -254,15 +259,12 @@ class ModemProvider:
             now_s = self._clock.monotonic_s()
             for sending in self._outbox.expired(now_s):
                 self._give_up(sending, SmsError("its time is over", cause="expired"))
-            state = self._modem.health.state
-            alerts_only = state is not ModemState.READY
-            sending_now = None
-            if state in _ALERT_STATES:
-                sending_now = self._outbox.take(now_s, alerts_only=alerts_only)
+            down_to = _SENDS.get(self._modem.health.state)
+            sending_now = self._outbox.take(now_s, down_to)
             if sending_now is not None:
                 await self._send_part(sending_now)
             else:
-                await self._wait(self._outbox.wait_s(now_s, alerts_only=alerts_only))
+                await self._wait(self._outbox.wait_s(now_s, down_to))
 
     async def _wait(self, duration_s: float | None) -> None:
         """Return when something changed, or after `duration_s`."""

@@ -86,13 +86,18 @@ class Outbox:
             self._remove(one)
         return found
 
-    def take(self, now_s: float, *, alerts_only: bool) -> Sending | None:
-        """Take what leaves at `now_s`, None when nothing may."""
-        most_urgent = Lane.ALERT if alerts_only or now_s < self._free_s else Lane.PROBE
-        ready = [one for one in self._held if one.not_before_s <= now_s and one.lane <= most_urgent]
+    def take(self, now_s: float, down_to: Lane | None) -> Sending | None:
+        """Take what leaves at `now_s`, None when nothing may.
+
+        `down_to` is the least urgent lane that the modem would send now; None: it sends nothing.
+        """
+        if down_to is None:
+            return None
+        least = Lane.ALERT if now_s < self._free_s else down_to
+        ready = [one for one in self._held if one.not_before_s <= now_s and one.lane <= least]
         held = min(ready, key=lambda one: one.lane, default=None)
         first = self._lanes.first_lane
-        if first is not None and first <= most_urgent and (held is None or first < held.lane):
+        if first is not None and first <= least and (held is None or first < held.lane):
             taken = self._lanes.pop()
             return None if taken is None else taken[2]
         if held is not None:
@@ -103,16 +108,17 @@ class Outbox:
         """A part was handed to the modem: it counts for the rate, an alert's too."""
         self._free_s = min(max(self._free_s, now_s) + self._interval_s, now_s + _DEBT_MAX_S)
 
-    def wait_s(self, now_s: float, *, alerts_only: bool) -> float | None:
+    def wait_s(self, now_s: float, down_to: Lane | None) -> float | None:
         """Return how long until `take` or `expired` may find something; None: until a change."""
         moments = [one.expires_s for one in self if one.expires_s is not None]
-        for one in self._held:
-            if one.lane is Lane.ALERT:
-                moments.append(one.not_before_s)
-            elif not alerts_only:
-                moments.append(max(one.not_before_s, self._free_s))
-        if not alerts_only and self._lanes.first_lane is not None:
-            moments.append(self._free_s)
+        if down_to is not None:
+            for one in self._held:
+                if one.lane <= down_to:
+                    free_s = now_s if one.lane is Lane.ALERT else self._free_s
+                    moments.append(max(one.not_before_s, free_s))
+            first = self._lanes.first_lane
+            if first is not None and first <= down_to:
+                moments.append(self._free_s)
         return max(0.0, min(moments) - now_s) if moments else None
 
     def _remove(self, sending: Sending) -> None:
