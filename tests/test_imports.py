@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 HUB = ROOT / "hub" / "vigibip"
 FIRMWARE = ROOT / "firmware"
+SHARED = FIRMWARE / "shared"
 
 CORES = {"wire", "base", "alert"}
 WAYS_OUT = {"mqtt", "modem", "sms", "dc09"}
@@ -109,7 +110,7 @@ HUB_FILES = [path for path in python_files(HUB) if path.parent != HUB]
 def test_a_room_imports_only_what_it_may(path: Path) -> None:
     if path.is_relative_to(HUB / "town" / "shims"):
         # The stand-ins start the device's own program, in the interpreter of the unix port.
-        own_names = {p.stem for p in path.parent.iterdir()} | {"boot", "main", "uselect"}
+        own_names = {p.stem for p in path.parent.iterdir()} | {"boot", "main", "uselect", "utime"}
         assert firmware_mistakes(own_names, path.read_text()) == []
     else:
         assert room_mistakes(room_of(path), path.read_text()) == []
@@ -121,7 +122,7 @@ FIRMWARE_FILES = [path for path in python_files(FIRMWARE) if path.name != "manif
 
 @pytest.mark.parametrize("path", FIRMWARE_FILES, ids=lambda path: str(path.relative_to(FIRMWARE)))
 def test_the_firmware_imports_only_what_a_bip_has(path: Path) -> None:
-    own_names = {p.stem for p in path.parent.iterdir()} | {"board"}
+    own_names = {p.stem for folder in (path.parent, SHARED) for p in folder.iterdir()} | {"board"}
     assert firmware_mistakes(own_names, path.read_text()) == []
 
 

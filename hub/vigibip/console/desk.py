@@ -12,7 +12,6 @@ from fastapi import FastAPI, Form, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from vigibip.alert.life import IncidentState
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.console.accounts import Session
@@ -21,7 +20,7 @@ from vigibip.console.live import Live, Picture, Reader, Readers, Snapshot
 from vigibip.console.pages import Pages
 from vigibip.console.words import FAULTS, UNKNOWN_FAULT
 from vigibip.post.errors import IllegalEventError, PressedAgainError, UnknownIncidentError
-from vigibip.post.store import Store
+from vigibip.post.store import IncidentState, Store
 from vigibip.post.store.records import IncidentOutcome
 
 _log = logging.getLogger(__name__)
