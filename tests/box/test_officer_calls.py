@@ -273,6 +273,19 @@ async def test_nobody_is_sent_after_what_is_old(sms_settings: BoxSettings, bip: 
     await box.daemon.stop()
 
 
+async def test_a_press_that_reached_the_box_late_calls_nobody(box: SmsBox, bip: Bip) -> None:
+    await box.press(bip, age_s=1800)
+    await box.clock.advance(4000)
+    assert box.to_officer() == []
+
+
+async def test_what_the_post_is_known_to_have_calls_nobody(box: SmsBox, bip: Bip) -> None:
+    alert = await box.press(bip)
+    await box.post_says(SmsKind.UNANSWERED, alert, answers=1)
+    await box.clock.advance(4000)
+    assert box.to_officer() == []
+
+
 async def test_a_plan_without_it_calls_nobody(sms_settings: BoxSettings, bip: Bip) -> None:
     plan = sms_settings.plan.model_copy(update={"officer_sms_after_s": 0.0})
     box = SmsBox(sms_settings.model_copy(update={"plan": plan}))

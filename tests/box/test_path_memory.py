@@ -163,3 +163,15 @@ async def test_a_clock_of_another_century_leaves_sequences(run: Callable[..., Ru
     memory = await run(DrivenClock(start_utc=BUILT_UTC + timedelta(days=36_500))).start()
     await settle(memory)
     assert memory.take_sequence() < 2**31
+
+
+async def test_copies_wear_no_card_out(run: Callable[..., Run], path: Path) -> None:
+    memory = await run(DrivenClock()).start()
+    memory.accept(1)
+    await memory.written()
+    with one_transaction(path) as connection:
+        connection.execute(
+            "CREATE TRIGGER no_paths BEFORE INSERT ON sms_paths "
+            "BEGIN SELECT RAISE(ABORT, 'the test refuses'); END"
+        )
+    await memory.written()

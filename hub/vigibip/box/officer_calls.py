@@ -42,6 +42,12 @@ _TOO_OLD_S = 1800
 # His answer to a call that ended meanwhile still says that he is on the way.
 _WORD_LASTS_S = 1800.0
 _TELL_EACH_S = 60.0
+# A timer may come a rounding error early.
+_DUE_WITHIN_S = 0.001
+# Without a receipt, and yet the post has it, or somebody comes.
+_KNOWN_TO_THE_POST = frozenset({AlertState.COMING, AlertState.UNANSWERED, AlertState.PARKED})
+# What the network could not bring him by then is told better by the next one.
+_VALID_S = 1800.0
 _SUBJECT = "officer"
 
 
@@ -115,7 +121,7 @@ class OfficerCalls:
                 # The power may have gone between the code's commit and the alert's.
                 if alert is not None and self._book.apply(alert, AlertEvent.ANSWER):
                     self._book.save([alert])
-            elif alert is None or not self._wants_call(alert):
+            elif self._after_s is None or alert is None or not self._wants_call(alert):
                 gone.append(record.alert_id)
             else:
                 call = self._call_of(record.word) or self._new_call(record.word)
@@ -173,13 +179,16 @@ class OfficerCalls:
 
     @staticmethod
     def _wants_call(alert: BoxAlert) -> bool:
-        return alert.waiting and alert.state not in (AlertState.COMING, AlertState.PARKED)
+        return alert.waiting and alert.state not in _KNOWN_TO_THE_POST
 
     def _is_due(self, alert: BoxAlert) -> bool:
         if self._after_s is None or not self._wants_call(alert):
             return False
-        since_s = self._clock.monotonic_s() - alert.opened_s
-        return self._after_s <= since_s < _TOO_OLD_S
+        now_s = self._clock.monotonic_s()
+        since_s = now_s - alert.opened_s
+        age_s = alert.age(now_s)
+        pressed_s = since_s if age_s is None else age_s
+        return since_s >= self._after_s - _DUE_WITHIN_S and pressed_s < _TOO_OLD_S
 
     def _due(self, alert: BoxAlert) -> None:
         if self._officer is None or not self._is_due(alert):
@@ -219,6 +228,7 @@ class OfficerCalls:
                     text=text,
                     lane=Lane.ALERT,
                     key=f"{_PREFIX}:{call.word}",
+                    valid_s=_VALID_S,
                 )
             )
             _log.warning("no receipt: the officer is called for %d alerts", len(waiting))

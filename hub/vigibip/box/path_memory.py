@@ -60,6 +60,7 @@ class PathMemory:
         self._next = 1
         self._reserved = 1
         self._ready = False
+        self._on_disk: PathRecord | None = None
         self._writing: set[asyncio.Task[bool]] = set()
         self._retry_set = False
         self.counts: Counter[str] = Counter()
@@ -150,7 +151,8 @@ class PathMemory:
 
     async def written(self) -> None:
         """Return once what there is now is on the disk. Raises StorageError."""
-        if not await self.write():
+        # A flood of copies must not wear the card out.
+        if self._record != self._on_disk and not await self.write():
             raise StorageError("the disk does not keep what came by SMS")
 
     async def _write(self) -> bool:
@@ -163,6 +165,7 @@ class PathMemory:
                 self._retry_set = True
                 self._timers.call_in(_RETRY_S, self._retry)
             return False
+        self._on_disk = record
         self._reserved = max(self._reserved, record.up_reserved)
         self._faults.clear(FaultCode.STORAGE, _SUBJECT)
         return True

@@ -23,7 +23,7 @@ from vigibip.alert.sms_form import (
 from vigibip.base.clock import Clock
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.path_memory import PathMemory
-from vigibip.box.timers import Timers
+from vigibip.box.timers import Timer, Timers
 from vigibip.modem.contract import ModemState
 from vigibip.sms.contract import IncomingSms, OutgoingSms, SmsProvider, SmsTicket
 from vigibip.sms.errors import SmsError
@@ -97,6 +97,7 @@ class SmsPath:
         self._newest: dict[str, int] = {}
         """By key: the ticket of what was submitted last, until it left, failed or was withdrawn."""
         self._down_since_s: float | None = None
+        self._next_look: Timer | None = None
         self._receiving = 0
         self.counts: Counter[str] = Counter()
         """SMS by what became of them."""
@@ -112,7 +113,7 @@ class SmsPath:
 
     def start(self) -> None:
         self._down_since_s = self._clock.monotonic_s()
-        self._timers.call_in(_LOOK_EACH_S, self._look_at_modem)
+        self._look_later()
         self.provider.start(self)
 
     async def close(self) -> None:
@@ -267,7 +268,12 @@ class SmsPath:
         if state in _FOR_A_PERSON or down_s >= _PASSES_WITHIN_S:
             told = [state, str(health.get("detail", "")), str(health.get("advice", ""))]
             self._faults.begin(FaultCode.MODEM, " ; ".join(part for part in told if part))
-        self._timers.call_in(_LOOK_EACH_S, self._look_at_modem)
+        self._look_later()
+
+    def _look_later(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._next_look = self._timers.call_in(_LOOK_EACH_S, self._look_at_modem)
 
     def _changed(self) -> None:
         for user in self._users.values():
