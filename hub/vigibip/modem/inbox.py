@@ -108,7 +108,8 @@ class Inbox:
                 if error.cause is ModemCause.SILENT:
                     raise
                 _log.debug("sweep of the other store: %s", error)
-        await self._select(in_use, receive=True)
+        if in_use:
+            await self._select(in_use, receive=True)
         await self._sweep()
 
     async def serve(self) -> None:
@@ -176,7 +177,7 @@ class Inbox:
             self._sweep_due = True
             self.counts["announced-missing"] += 1
         finally:
-            if self._store != in_use and self._channel.is_open:
+            if in_use and self._store != in_use and self._channel.is_open:
                 await self._select(in_use)
 
     async def _sweep(self) -> None:
