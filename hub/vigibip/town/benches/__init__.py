@@ -24,6 +24,10 @@ BENCHES: dict[str, tuple[str, str]] = {
         "vigibip.town.benches.durability",
         "1,500 alerts while box, broker and post are killed; a mosquitto bridge beside it",
     ),
+    "fuzz": (
+        "vigibip.town.benches.fuzz",
+        "a million hostile inputs on the AT grammar and on the PDUs, and on what else is read",
+    ),
     "memory": (
         "vigibip.town.benches.memory",
         "resident memory of box and post, peak heap of the bip",
