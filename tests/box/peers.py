@@ -22,6 +22,7 @@ from vigibip.alert.messages import (
     Answer,
     AnswerAck,
     BoxStatus,
+    OfficerAnswer,
     Receipt,
     open_message,
     seal_message,
@@ -216,6 +217,7 @@ class Post(PahoPeer):
         self.alerts: list[Alert] = []
         self.acknowledged: list[int] = []
         self.statuses: list[BoxStatus] = []
+        self.officer_answers: list[OfficerAnswer] = []
         self._lock = threading.Lock()
 
     def ids(self) -> list[str]:
@@ -244,3 +246,5 @@ class Post(PahoPeer):
             self.acknowledged.append(open_message(UP_KEY, message.payload, AnswerAck).sequence)
         elif kind == topics.STATUS:
             self.statuses.append(open_message(UP_KEY, message.payload, BoxStatus))
+        elif kind == topics.OFFICER_ANSWER:
+            self.officer_answers.append(open_message(UP_KEY, message.payload, OfficerAnswer))
