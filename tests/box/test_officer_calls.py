@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 
@@ -16,6 +17,7 @@ from vigibip.base.errors import StorageError
 from vigibip.box.config import BoxSettings
 from vigibip.box.faults import FaultCode
 from vigibip.box.sms_words import LOCKED, TAKEN, WRONG_CODE
+from vigibip.box.store import Store
 from vigibip.wire import frame
 
 HEARD, DELIVERED, COMING = frame.STATE_HEARD, frame.STATE_DELIVERED, frame.STATE_COMING
@@ -214,6 +216,31 @@ async def test_an_answer_counts_once_the_disk_has_the_code(box: SmsBox, bip: Bip
     assert await box.state(bip, 1) == NOT_REACHED
     box.sql("DROP TRIGGER no_codes")
     # The SIM kept it, and brings it again.
+    await box.bring(OFFICER, f"{word} {CODES[0]}")
+    assert await box.state(bip, 1) == COMING
+
+
+async def test_a_disk_that_hangs_keeps_his_answer_on_the_sim(
+    box: SmsBox, bip: Bip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, word = await call(box, bip)
+    hanging: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def hang(_calls: object) -> None:
+        await hanging
+
+    monkeypatch.setattr(Store, "write_calls", lambda _store, calls: hang(calls))
+    bringing = asyncio.create_task(box.sms.bring(OFFICER, f"{word} {CODES[0]}"))
+    while not bringing.done():
+        box.clock.settle = box.clock.run_ready
+        await asyncio.sleep(0.01)
+        await box.clock.advance(1)
+    with pytest.raises(StorageError):
+        bringing.result()
+    hanging.set_result(None)
+    box.clock.settle = box.settle
+    monkeypatch.undo()
+    assert await box.state(bip, 1) == NOT_REACHED
     await box.bring(OFFICER, f"{word} {CODES[0]}")
     assert await box.state(bip, 1) == COMING
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -24,11 +25,13 @@ class Run:
     def __init__(self, path: Path, clock: DrivenClock, up_key: bytes) -> None:
         self.faults = Faults(clock)
         self.store = Store(path)
+        self.timers = Timers(clock)
         self.memory = PathMemory(
+            clock=clock,
             up_key=up_key,
             down_key=bytes(32),
             store=self.store,
-            timers=Timers(clock),
+            timers=self.timers,
             faults=self.faults,
             trust=ClockTrust(clock),
         )
@@ -166,7 +169,8 @@ async def test_a_clock_of_another_century_leaves_sequences(run: Callable[..., Ru
 
 
 async def test_copies_wear_no_card_out(run: Callable[..., Run], path: Path) -> None:
-    memory = await run(DrivenClock()).start()
+    one = run(DrivenClock())
+    memory = await one.start()
     memory.accept(1)
     await memory.written()
     with one_transaction(path) as connection:
@@ -175,3 +179,30 @@ async def test_copies_wear_no_card_out(run: Callable[..., Run], path: Path) -> N
             "BEGIN SELECT RAISE(ABORT, 'the test refuses'); END"
         )
     await memory.written()
+    assert one.faults.codes() == set()
+
+
+async def test_a_disk_that_hangs_holds_nothing(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = DrivenClock()
+    one = run(clock)
+    contents = await one.store.start()
+    hanging: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def hang(_path: object) -> None:
+        await hanging
+
+    monkeypatch.setattr(one.store, "write_path", hang)
+    timing = asyncio.create_task(one.timers.run())
+    one.memory.load(contents.second_path)
+    received = asyncio.create_task(one.memory.written())
+    await clock.advance(4)
+    assert not received.done()
+    assert not one.memory.ready
+    await clock.advance(2)
+    assert received.done()
+    assert one.memory.ready
+    assert one.memory.take_sequence() > 0
+    timing.cancel()
+    hanging.set_result(None)

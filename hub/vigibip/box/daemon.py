@@ -227,6 +227,8 @@ class BoxDaemon:
         await self._book.saved()
         for carrier in self._carriers:
             await carrier.close()
+        if self._second is not None:
+            await self._second.written()
         for task in self._tasks | self._passing:
             task.cancel()
             with suppress(asyncio.CancelledError):

@@ -24,6 +24,7 @@ from vigibip.base.trace import Trace
 from vigibip.box import sms_words
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.path_memory import answered_by_disk
 from vigibip.box.sms_path import SmsPath
 from vigibip.box.store import OfficerCallRecord, SecondPathContents, Store
 from vigibip.box.timers import Timer, Timers
@@ -109,6 +110,11 @@ class OfficerCalls:
     @property
     def busy(self) -> bool:
         return bool(self._working) or self._checking.locked()
+
+    async def written(self) -> None:
+        """Return once what is under way has been written, or cannot be."""
+        while self._working:
+            await asyncio.wait(set(self._working))
 
     def load(self, contents: SecondPathContents) -> None:
         """Go on with what an earlier run began; the book has its alerts already."""
@@ -315,7 +321,10 @@ class OfficerCalls:
             )
             for alert in alerts
         ]
-        await self._store.write_calls(answered)
+        writing = asyncio.create_task(self._write_answer(answered))
+        if not await answered_by_disk(writing, self._clock):
+            # It may still be written: the same answer brought again then changes nothing there.
+            raise StorageError("the disk does not answer")
         self._used.add(digest)
         self._wrong = 0
         self.counts["answers"] += 1
@@ -330,6 +339,10 @@ class OfficerCalls:
         # A word is good for one answer.
         self._calls.remove(call)
         self._tell_soon()
+
+    async def _write_answer(self, answered: list[OfficerCallRecord]) -> bool:
+        await self._store.write_calls(answered)
+        return True
 
     def _say(self, officer: OfficerContact, text: str) -> None:
         self._path.submit(

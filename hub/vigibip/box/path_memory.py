@@ -13,10 +13,12 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from vigibip.alert.messages import Contacts
+from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.store import PathRecord, SecondPathContents, Store
@@ -28,12 +30,25 @@ _log = logging.getLogger(__name__)
 
 # Reserved ahead, and again when half are used: with a disk that refuses there is enough for days.
 UP_BLOCK = 64
-# Until then the first reservation is waited for; a disk that hangs must not hold alerts.
-_DISK_ANSWERS_WITHIN_S = 5.0
+# What hangs longer is not waited for: neither alerts nor what comes by SMS stand behind a disk.
+DISK_ANSWERS_WITHIN_S = 5.0
 _RETRY_S = 30.0
 # A clock that shows more than this (the year 2094) would leave too few sequences.
 _CLOCK_FLOOR_MAX = 2**31
 _SUBJECT = "sms"
+
+T = TypeVar("T")
+
+
+async def answered_by_disk(writing: asyncio.Task[T], clock: Clock) -> T | None:
+    """Return what `writing` returns, None when the disk hangs: it goes on by itself then.
+
+    Raises what `writing` raises.
+    """
+    patience = asyncio.ensure_future(clock.sleep(DISK_ANSWERS_WITHIN_S))
+    await asyncio.wait({writing, patience}, return_when=asyncio.FIRST_COMPLETED)
+    patience.cancel()
+    return writing.result() if writing.done() else None
 
 
 class PathMemory:
@@ -42,6 +57,7 @@ class PathMemory:
     def __init__(
         self,
         *,
+        clock: Clock,
         up_key: bytes,
         down_key: bytes,
         store: Store,
@@ -49,6 +65,7 @@ class PathMemory:
         faults: Faults,
         trust: ClockTrust,
     ) -> None:
+        self._clock = clock
         self._store = store
         self._timers = timers
         self._faults = faults
@@ -76,7 +93,7 @@ class PathMemory:
         self._next = self._reserved = max(record.up_reserved, self._clock_floor())
         self._record = replace(record, up_reserved=self._next + UP_BLOCK)
         self.write().add_done_callback(lambda _: self._become_ready())
-        self._timers.call_in(_DISK_ANSWERS_WITHIN_S, self._become_ready)
+        self._timers.call_in(DISK_ANSWERS_WITHIN_S, self._become_ready)
 
     @property
     def ready(self) -> bool:
@@ -150,10 +167,10 @@ class PathMemory:
         return task
 
     async def written(self) -> None:
-        """Return once what there is now is on the disk. Raises StorageError."""
+        """Return once the disk has what there is now, or refused, or hangs; a fault tells which."""
         # A flood of copies must not wear the card out.
-        if self._record != self._on_disk and not await self.write():
-            raise StorageError("the disk does not keep what came by SMS")
+        if self._record != self._on_disk:
+            await answered_by_disk(self.write(), self._clock)
 
     async def _write(self) -> bool:
         record = self._record

@@ -64,6 +64,7 @@ class SecondPath:
         self._book = book
         self._clock = clock
         self._memory = PathMemory(
+            clock=clock,
             up_key=post.up_key,
             down_key=post.down_key,
             store=store,
@@ -126,7 +127,12 @@ class SecondPath:
         self._memory.load(contents)
         self.officer.load(contents)
 
-    # OutboxWatcher
+    async def written(self) -> None:
+        """Return once what is under way has been written, or cannot be."""
+        await self._memory.written()
+        await self.officer.written()
+
+    # AlertWatcher
 
     def alert_waits(self, alert: BoxAlert) -> None:
         self.officer.watch(alert)

@@ -117,6 +117,7 @@ class SmsPath:
         self.provider.start(self)
 
     async def close(self) -> None:
+        self._users.clear()
         await self.provider.close()
 
     @property
@@ -240,6 +241,8 @@ class SmsPath:
             self.memory.accept(message.sequence)
             self.on_message(message)
         # Queued behind what `on_message` writes: once this is on the disk, that has had its turn.
+        # A disk that refuses keeps nothing on the SIM either: a full SIM would take no receipt,
+        # and what a power cut loses then the post says again to the alert that comes again.
         await self.memory.written()
 
     # The modem
