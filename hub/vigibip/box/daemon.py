@@ -135,7 +135,7 @@ class BoxDaemon:
                 trace=trace,
                 chance=chance,
             )
-            self._second.officer.tell_post = self._tell_officer_answer
+            self._second.officer.answers.tell_post = self._tell_officer_answer
             carriers = [*carriers, self._second.carrier]
         self._carriers = carriers
         self._early_answers = EarlyAnswers(self._devices)

@@ -12,11 +12,11 @@ import hmac
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 
 from vigibip.alert.ids import AlertId
 from vigibip.alert.life import AlertEvent, AlertState
-from vigibip.alert.messages import OfficerAnswer, OfficerContact
+from vigibip.alert.messages import OfficerContact
 from vigibip.alert.officer_codes import code_digest, new_word, read_reply
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
@@ -24,6 +24,7 @@ from vigibip.base.trace import Trace
 from vigibip.box import sms_words
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.officer_answers import OfficerAnswers
 from vigibip.box.path_memory import answered_by_disk
 from vigibip.box.sms_path import SmsPath
 from vigibip.box.store import OfficerCallRecord, SecondPathContents, Store
@@ -42,7 +43,6 @@ _LOCKED_S = 600.0
 _TOO_OLD_S = 1800
 # His answer to a call that ended meanwhile still says that he is on the way.
 _WORD_LASTS_S = 1800.0
-_TELL_EACH_S = 60.0
 # A timer may come a rounding error early.
 _DUE_WITHIN_S = 0.001
 # Without a receipt, and yet the post has it, or somebody comes.
@@ -93,16 +93,12 @@ class OfficerCalls:
         self._trace = trace
         self._chance = chance
         self._calls: list[_Call] = []
-        self._answered: dict[AlertId, OfficerCallRecord] = {}
-        """What the post has not confirmed yet."""
         self._used: set[bytes] = set()
         self._wrong = 0
         self._locked_until_s: float | None = None
         self._checking = asyncio.Lock()
         self._working: set[asyncio.Task[None]] = set()
-        self._telling: Timer | None = None
-        self.tell_post: Callable[[OfficerAnswer], None] = lambda _answer: None
-        """Tells the post over data; lost when that is down."""
+        self.answers = OfficerAnswers(book=book, clock=clock, trust=trust, timers=timers)
         self.counts: Counter[str] = Counter()
         path.join(_PREFIX, self)
         path.on_officer = self.received
@@ -123,7 +119,7 @@ class OfficerCalls:
         for record in contents.calls:
             alert = self._book.get(record.alert_id)
             if record.digest is not None:
-                self._answered[record.alert_id] = record
+                self.answers.add(record)
                 # The power may have gone between the code's commit and the alert's.
                 if alert is not None and self._book.apply(alert, AlertEvent.ANSWER):
                     self._book.save([alert])
@@ -137,7 +133,7 @@ class OfficerCalls:
             self._call_again(call)
         if gone:
             self._work(self._forget(gone))
-        self._tell_soon()
+        self.answers.tell_soon()
 
     def watch(self, alert: BoxAlert) -> None:
         """A press that waits for its receipt: its time runs from now on."""
@@ -151,16 +147,16 @@ class OfficerCalls:
         for call in self._calls:
             if alert in call.alerts and not any(map(self._wants_call, call.alerts)):
                 self._end(call)
-        self._tell_soon()
+        self.answers.tell_soon()
 
     def post_answered(self, alert_ids: Iterable[AlertId]) -> None:
         """The post's own "coming" is here: it knows."""
-        known = [one for one in alert_ids if self._answered.pop(one, None) is not None]
-        if known:
-            self._work(self._forget(known))
+        confirmed = self.answers.confirmed(alert_ids)
+        if confirmed:
+            self._work(self._forget(confirmed))
 
     def data_is_up(self) -> None:
-        self._tell_soon()
+        self.answers.tell_soon()
 
     # PathUser
 
@@ -330,7 +326,7 @@ class OfficerCalls:
         self.counts["answers"] += 1
         _log.warning("the officer's proven answer is here, for %d alerts", len(alerts))
         for alert, record in zip(alerts, answered, strict=True):
-            self._answered[alert.alert_id] = record
+            self.answers.add(record)
             self._trace.stamp("box.answer", str(alert.alert_id))
             self._book.apply(alert, AlertEvent.ANSWER)
         self._book.save(alerts)
@@ -338,7 +334,7 @@ class OfficerCalls:
         self._end(call)
         # A word is good for one answer.
         self._calls.remove(call)
-        self._tell_soon()
+        self.answers.tell_soon()
 
     async def _write_answer(self, answered: list[OfficerCallRecord]) -> bool:
         await self._store.write_calls(answered)
@@ -348,39 +344,6 @@ class OfficerCalls:
         self._path.submit(
             OutgoingSms(to=officer.number, text=text, lane=Lane.ANSWER, key=f"{_PREFIX}:said")
         )
-
-    # The post is told
-
-    def _tell_soon(self) -> None:
-        if self._answered:
-            self._tell_in(0.0)
-
-    def _tell_in(self, delay_s: float) -> None:
-        if self._telling is not None:
-            self._telling.cancel()
-        self._telling = self._timers.call_in(delay_s, self._tell)
-
-    def _tell(self) -> None:
-        self._telling = None
-        for record in self._answered.values():
-            alert = self._book.get(record.alert_id)
-            if alert is not None and alert.receipt is None:
-                # It does not know the alert yet.
-                continue
-            answer = OfficerAnswer(
-                alert=str(record.alert_id),
-                digest=(record.digest or b"").hex(),
-                age_s=self._age_s(record),
-            )
-            self.tell_post(answer)
-            self.counts["told"] += 1
-        if self._answered:
-            self._tell_in(_TELL_EACH_S)
-
-    def _age_s(self, record: OfficerCallRecord) -> int | None:
-        if record.answered_utc is None or not self._trust.counts_on:
-            return None
-        return max(0, int((self._clock.utc() - record.answered_utc).total_seconds()))
 
     # The disk
 
