@@ -110,6 +110,17 @@ _WORDS: tuple[tuple[str, ModemCause], ...] = (
 _NEVER = frozenset({C.NUMBER_REJECTED, C.BAD_PDU, C.DUPLICATE, C.NOT_SUPPORTED})
 """Causes after which the same PDU never goes."""
 
+DEAF = frozenset({C.SILENT, C.ABSENT, C.HUNG, C.CLOSED})
+"""Failures of the line and not of a command: the next command would fail as well."""
+
+SUSPECT = frozenset(
+    {
+        *(C.UNKNOWN, C.NOT_ALLOWED, C.MODEM_FAILURE),
+        *(C.BAD_PDU, C.REFUSED, C.NOT_SUPPORTED),
+    }
+)
+"""Refusals of an SMS that a modem out of its mind would give of a sound one, too."""
+
 _CODE = re.compile(r"[0-9]{1,5}")
 
 

@@ -33,6 +33,8 @@ _RESYNC_S = 1.0
 _OK_MISSING_S = 2.0
 # Every SMS of a full queue of the sms room and every step of this room together are fewer.
 _WAITING_MAX = 64
+# Lines of one answer. The longest that is asked for, a list of messages, has 16.
+_ANSWERS_MAX = 512
 
 
 class Priority(IntEnum):
@@ -277,7 +279,10 @@ class Channel:
                 self.counts["urc"] += 1
                 self._on_urc(event)
             elif isinstance(event, Answer):
-                self._answers.append(event)
+                if len(self._answers) < _ANSWERS_MAX:
+                    self._answers.append(event)
+                else:
+                    self.counts["answers-lost"] += 1
                 _done(self._answered)
             elif isinstance(event, Prompt):
                 _done(self._prompted)

@@ -1,7 +1,9 @@
 """What comes in: read from the modem's store, handed over, and only then deleted.
 
 An announcement (+CMTI, +CDSI) leads to one reading; a sweep of the store at the start, now and
-then, and after an announcement without an index finds what was announced to nobody.
+then, and after an announcement without an index finds what was announced to nobody. No command of
+a sweep is long, so that an urgent SMS goes between any two; no one message, whatever is wrong with
+it or with its place, keeps another one from being read.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, OrderedDict, deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.modem.answers import StorePlace, StoreUse, announced, place, store_use
+from vigibip.modem.causes import DEAF
 from vigibip.modem.channel import COMMAND_S, Channel, Priority, within
 from vigibip.modem.contract import ModemCause, ModemError
 from vigibip.modem.grammar import Command, Urc
@@ -26,7 +29,15 @@ _PUSHED_MAX = 256
 _ANNOUNCED_MAX = 64
 _HANDED_MAX = 512
 _SWEEP_S = 60.0
+# A list of so many is 6 KB: 6 s at 9,600 baud, which is as long as anybody should have to wait for
+# the line. What holds more is read place by place.
+_LISTED_MAX = 16
 _LIST_S = 15.0
+_PLACES_MAX = 1024
+# A mistake of ours in one message may pass; a message that leads to it each time must not be read
+# for ever, nor fill the store.
+_MISTAKES_MAX = 3
+_MISTAKEN_MAX = 64
 _RECEIVED = (0, 1)
 _STORES = ("ME", "SM")
 _REPORT_STORE = "SR"
@@ -47,8 +58,13 @@ class Inbox:
         self._pushed: deque[bytes] = deque()
         self._announced: OrderedDict[tuple[str, int], None] = OrderedDict()
         self._handed: OrderedDict[tuple[str, int], bytes] = OrderedDict()
+        self._mistaken: OrderedDict[bytes, int] = OrderedDict()
         self._sweep_due = False
+        self._all_due = False
         self._wake = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._caught_up.set()
+        self._home = ""
         self._store = ""
         self.use: StoreUse | None = None
         """How full the store was when it was last asked for."""
@@ -76,8 +92,19 @@ class Inbox:
             self._sweep_due = True
         else:
             return False
+        self._caught_up.clear()
         self._wake.set()
         return True
+
+    async def caught_up(self, limit_s: float) -> None:
+        """Return when what was announced has been read, or after `limit_s`."""
+        if self._caught_up.is_set():
+            return
+        waiting = asyncio.ensure_future(self._caught_up.wait())
+        try:
+            await within(self._clock, limit_s, waiting)
+        finally:
+            waiting.cancel()
 
     async def choose_store(self) -> None:
         """Receive into the modem's own store, which is larger, else the SIM's.
@@ -89,28 +116,34 @@ class Inbox:
             try:
                 await self._select(store, receive=True)
             except ModemError as refused:
-                if refused.cause in (ModemCause.SILENT, ModemCause.SIM_BUSY):
+                if refused.cause in DEAF or refused.cause is ModemCause.SIM_BUSY:
                     raise
                 error = refused
             else:
+                self._home = store
                 return
         if error is not None:
             raise error
 
     async def sweep_all(self) -> None:
-        """Hand over what both stores hold, the one in use last. Raises ModemError."""
-        in_use = self._store
-        for store in [store for store in _STORES if store != in_use]:
+        """Hand over what both stores hold, the one in use last. Raises ModemError, StorageError."""
+        self._all_due = True
+        kept: StorageError | None = None
+        for store in [store for store in _STORES if store != self._home]:
             try:
-                await self._select(store)
-                await self._sweep()
+                await self._sweep(store)
             except ModemError as error:
-                if error.cause is ModemCause.SILENT:
+                if error.cause in DEAF:
                     raise
                 _log.debug("sweep of the other store: %s", error)
-        if in_use:
-            await self._select(in_use, receive=True)
-        await self._sweep()
+            except StorageError as error:
+                kept = error
+        if self._home:
+            await self._select(self._home, receive=True)
+        await self._sweep(self._home)
+        if kept is not None:
+            raise kept
+        self._all_due = False
 
     async def serve(self) -> None:
         """Read and hand over until cancelled; what fails now is found by the next sweep."""
@@ -132,6 +165,8 @@ class Inbox:
                 if not self.counts["kept"]:
                     _log.warning("messages are kept in the modem: %s", error)
                 self.counts["kept"] += 1
+            if not self._wake.is_set():
+                self._caught_up.set()
 
     async def _work(self) -> None:
         while self._pushed:
@@ -141,7 +176,7 @@ class Inbox:
             (store, index), _ = self._announced.popitem(last=False)
             await self._read(store, index)
         if self._sweep_due:
-            await self._sweep()
+            await (self.sweep_all() if self._all_due else self._sweep(self._home))
             self._sweep_due = False
 
     def _push(self, pdu: bytes) -> None:
@@ -158,74 +193,129 @@ class Inbox:
         if text.startswith("+CDSI:") and store != _REPORT_STORE:
             # EC25 keeps the report in SR and announces it as SM, so SR is looked into as well.
             self._announced[(_REPORT_STORE, index)] = None
-        self._announced[(store or self._store, index)] = None
+        self._announced[(store or self._home, index)] = None
 
     async def _read(self, store: str, index: int) -> None:
-        in_use = self._store
         try:
             await self._select(store)
-            command = Command(f"AT+CMGR={index}", ("+CMGR:",))
-            answers = await self._channel.run(command, limit_s=5.0, priority=Priority.READ)
-            for answer in answers:
-                found = place(answer.text, answer.pdu, index=index)
-                if found is not None:
-                    await self._hand(found)
+            for found in await self._at(index):
+                await self._hand(found)
         except ModemError as error:
-            if error.cause in (ModemCause.SILENT, ModemCause.ABSENT, ModemCause.HUNG):
+            if error.cause in DEAF:
                 raise
             # No such place, or no such store: the sweep knows better.
             self._sweep_due = True
             self.counts["announced-missing"] += 1
         finally:
-            if in_use and self._store != in_use and self._channel.is_open:
-                await self._select(in_use)
+            if self._home and self._channel.is_open:
+                await self._select(self._home)
 
-    async def _sweep(self) -> None:
+    async def _sweep(self, store: str) -> None:
         self.counts["sweeps"] += 1
-        answers = await self._channel.run(
-            Command("AT+CMGL=4", ("+CMGL:",)), limit_s=_LIST_S, priority=Priority.READ
-        )
-        found = [place(answer.text, answer.pdu) for answer in answers]
-        places = [one for one in found if one is not None]
+        await self._select(store)
+        await self._ask_use()
+        drafts: list[StorePlace] = []
         kept: StorageError | None = None
-        for one in places:
-            if one.stat in _RECEIVED and kept is None:
-                try:
-                    await self._hand(one)
-                except StorageError as error:
-                    kept = error
+        async for one in self._places():
+            if one.stat not in _RECEIVED:
+                drafts.append(one)
+                continue
+            try:
+                await self._hand(one)
+            except StorageError as error:
+                kept = error
+                break
         await self._ask_use()
         if self.full and kept is None:
             # Nothing that could be handed over is left: what fills it was written by somebody.
-            for one in places:
-                if one.stat not in _RECEIVED:
-                    await self._delete(one)
+            for one in drafts:
+                await self._delete(one)
             await self._ask_use()
         self._on_use()
         if kept is not None:
             raise kept
 
+    async def _places(self) -> AsyncIterator[StorePlace]:
+        """Yield what the store in use holds. Raises ModemError."""
+        if self.use is None or self.use.used <= _LISTED_MAX:
+            answers = await self._channel.run(
+                Command("AT+CMGL=4", ("+CMGL:",)), limit_s=_LIST_S, priority=Priority.READ
+            )
+            for answer in answers:
+                listed = place(answer.text, answer.pdu)
+                if listed is not None:
+                    yield listed
+            return
+        left = self.use.used
+        # Some models count from 0, others from 1.
+        for index in range(min(self.use.total, _PLACES_MAX) + 1):
+            if not left:
+                return
+            try:
+                found = await self._at(index)
+            except ModemError as error:
+                if error.cause in DEAF:
+                    raise
+                continue
+            for one in found:
+                left -= 1
+                yield one
+
+    async def _at(self, index: int) -> list[StorePlace]:
+        """Return what is at `index`, if anything is. Raises ModemError."""
+        command = Command(f"AT+CMGR={index}", ("+CMGR:",))
+        answers = await self._channel.run(command, limit_s=5.0, priority=Priority.READ)
+        found = [place(answer.text, answer.pdu, index=index) for answer in answers]
+        return [one for one in found if one is not None]
+
     async def _hand(self, found: StorePlace) -> None:
+        """Hand it over unless it was, then delete it. Raises StorageError; ModemError if deaf."""
         key = (self._store, found.index)
         if self._handed.get(key) != found.pdu:
-            await self._give(found.pdu)
+            if not await self._give(found.pdu):
+                self._sweep_due = True
+                return
             self._handed[key] = found.pdu
             while len(self._handed) > _HANDED_MAX:
                 self._handed.popitem(last=False)
-        await self._delete(found)
-        self._handed.pop(key, None)
+        if await self._delete(found):
+            self._handed.pop(key, None)
 
-    async def _give(self, pdu: bytes) -> None:
+    async def _give(self, pdu: bytes) -> bool:
+        """Hand `pdu` over; False: a mistake came of it, and it is to be tried again."""
         self.handing = True
         try:
             await self._hand_over(pdu)
+        except StorageError:
+            raise
+        except Exception:  # noqa: BLE001 - a stranger's message must not stop what reads the others
+            mistakes = self._mistaken.pop(pdu, 0) + 1
+            self.counts["mistakes"] += 1
+            _log.exception("a message could not be taken, attempt %d", mistakes)
+            if mistakes < _MISTAKES_MAX:
+                self._mistaken[pdu] = mistakes
+                while len(self._mistaken) > _MISTAKEN_MAX:
+                    self._mistaken.popitem(last=False)
+                return False
+            self.counts["let-go"] += 1
+            return True
         finally:
             self.handing = False
+        self._mistaken.pop(pdu, None)
         self.counts["received"] += 1
+        return True
 
-    async def _delete(self, found: StorePlace) -> None:
+    async def _delete(self, found: StorePlace) -> bool:
+        """Delete it; False: it could not be. Raises ModemError if the modem is deaf."""
         command = Command(f"AT+CMGD={found.index}")
-        await self._channel.run(command, limit_s=5.0, priority=Priority.READ)
+        try:
+            await self._channel.run(command, limit_s=5.0, priority=Priority.READ)
+        except ModemError as error:
+            if error.cause in DEAF:
+                raise
+            self.counts["undeleted"] += 1
+            return False
+        return True
 
     async def _ask_use(self) -> None:
         answers = await self._channel.run(
@@ -235,7 +325,7 @@ class Inbox:
             self.use = store_use(answers[-1].text)
 
     async def _select(self, store: str, *, receive: bool = False) -> None:
-        if store == self._store and not receive:
+        if not store or (store == self._store and not receive):
             return
         text = f'AT+CPMS="{store}","{store}","{store}"' if receive else f'AT+CPMS="{store}"'
         answers = await self._channel.run(

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.modem.answers import reference
-from vigibip.modem.causes import failure
+from vigibip.modem.causes import SUSPECT, failure
 from vigibip.modem.channel import Channel, Priority, within
 from vigibip.modem.contract import (
     ModemCause,
@@ -47,6 +47,9 @@ _LOOK_EVERY = 3
 # A telephone network may take 20 s and more; what hangs meanwhile must still be back within 90 s.
 _SUBMIT_S = 20.0
 _TURN_S = 30.0
+# What has come in is read between two SMS that are not urgent. Commands that read are short, and
+# without this each SMS that leaves would let only one of them pass.
+_READ_FIRST_S = 1.5
 _TPDU_MAX_BYTES = 176
 _REOPEN_S = 1.0
 _DENIED_PATIENCE_S = 12.0
@@ -55,13 +58,6 @@ _REFUSED_IN_A_ROW = 2
 _REFUSED_REST_S = 60.0
 _REFUSED_REST_MAX_S = 3600.0
 
-_SUSPECT = frozenset(
-    {
-        *(ModemCause.UNKNOWN, ModemCause.NOT_ALLOWED, ModemCause.MODEM_FAILURE),
-        *(ModemCause.BAD_PDU, ModemCause.REFUSED, ModemCause.NOT_SUPPORTED),
-    }
-)
-"""Refusals of an SMS that a modem out of its mind would give."""
 _CAUSE_WHILE = {
     ModemState.STARTING: ModemCause.STARTING,
     ModemState.SEARCHING: ModemCause.SEARCHING,
@@ -141,6 +137,8 @@ class SerialModem:
             ("+CMGS:",),
             data=((smsc or b"\x00") + tpdu).hex().upper().encode("ascii"),
         )
+        if not urgent:
+            await self._inbox.caught_up(_READ_FIRST_S)
         try:
             answers = await self._channel.run(
                 command,
@@ -199,7 +197,7 @@ class SerialModem:
         self._wake.set()
 
     def _note_refusal(self, error: ModemError) -> None:
-        if error.cause not in _SUSPECT:
+        if error.cause not in SUSPECT:
             return
         self._refused += 1
         now_s = self._clock.monotonic_s()
@@ -241,18 +239,22 @@ class SerialModem:
     async def _serve(self) -> None:
         while True:
             try:
-                # USB: a reset takes the port away for as long as the start takes.
-                await self._open(self._profile.boot_s)
-                await self._bring_up()
-                await self._watch()
-            except ModemError as error:
-                self._trouble = None
-                await self._mender.mend(error, self._profile)
-            except Exception:  # noqa: BLE001 - a bug in one answer must not end this path for good
+                await self._serve_until_trouble()
+            except Exception:  # noqa: BLE001 - a mistake, of the mending too, must not end this path
                 _log.exception("%s: the watch failed", self.name)
                 self._own_counts["mistakes"] += 1
                 self._tell(ModemState.FAULTY, ModemCause.FAULTY, "a mistake in the software")
                 await self._clock.sleep(_WATCH_S)
+
+    async def _serve_until_trouble(self) -> None:
+        try:
+            # USB: a reset takes the port away for as long as the start takes.
+            await self._open(self._profile.boot_s)
+            await self._bring_up()
+            await self._watch()
+        except ModemError as error:
+            self._trouble = None
+            await self._mender.mend(error, self._profile)
 
     async def _open(self, patience_s: float) -> None:
         """Try until the port is open. Raises ModemError after `patience_s`."""
@@ -377,7 +379,11 @@ class SerialModem:
         if self._teller.tell(state, cause, detail):
             _log.info("%s: %s %s", self.name, state.value, detail)
         if self._teller.changed() and self._events is not None:
-            self._events.modem_changed(self)
+            try:
+                self._events.modem_changed(self)
+            except Exception:  # noqa: BLE001 - a listener's mistake must not stop the mending
+                _log.exception("%s: a listener failed", self.name)
+                self._own_counts["mistakes"] += 1
 
 
 def _wired(settings: ModemSettings) -> ResetLines:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from vigibip.base.clock import Clock
 from vigibip.modem.answers import digits, fields, text
+from vigibip.modem.causes import DEAF
 from vigibip.modem.channel import Channel
 from vigibip.modem.contract import ModemCause, ModemError
 from vigibip.modem.grammar import Command
@@ -18,7 +19,6 @@ _CNMI = ("2,1,0,1,0", "1,1,0,1,0", "2,1,0,1,1", "2,1,0,2,0", "1,1")
 # A modem says OK to AT some seconds before its SIM part takes SMS commands.
 _SMS_BUSY_MAX_S = 15.0
 _NOT_YET = frozenset({ModemCause.SIM_BUSY, ModemCause.NOT_ALLOWED, ModemCause.MODEM_FAILURE})
-_DEAF = frozenset({ModemCause.SILENT, ModemCause.ABSENT, ModemCause.HUNG, ModemCause.CLOSED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ async def _choose_store(clock: Clock, channel: Channel, inbox: Inbox) -> ModemCa
             await channel.run(Command("AT+CMGF=0"))
             await inbox.choose_store()
         except ModemError as error:
-            if error.cause in _DEAF:
+            if error.cause in DEAF:
                 raise
             if error.cause not in _NOT_YET or clock.monotonic_s() >= until_s:
                 return error.cause
@@ -97,7 +97,7 @@ async def _announce(channel: Channel) -> bool:
         try:
             await channel.run(Command(f"AT+CNMI={setting}"))
         except ModemError as error:
-            if error.cause in _DEAF:
+            if error.cause in DEAF:
                 raise
         else:
             return True
@@ -113,6 +113,6 @@ async def _try(channel: Channel, command: Command, limit_s: float = 3.0) -> list
     try:
         return [answer.text for answer in await channel.run(command, limit_s=limit_s)]
     except ModemError as error:
-        if error.cause in _DEAF:
+        if error.cause in DEAF:
             raise
         return []
