@@ -77,6 +77,8 @@ class Rig:
         *,
         pin: str | None = None,
         lines: ResetLines | None = None,
+        has_pwrkey: bool = True,
+        has_power: bool = True,
         **simulated: Any,
     ) -> None:
         self.clock = DrivenClock()
@@ -91,7 +93,7 @@ class Rig:
             clock=self.clock,
             chance=random.Random(seed),
             open_port=self.port.open,
-            lines=lines or SimulatedLines(self.sim),
+            lines=lines or SimulatedLines(self.sim, has_pwrkey=has_pwrkey, has_power=has_power),
         )
 
     @property

@@ -12,7 +12,7 @@ import pytest
 
 from tests.modem.rig import TPDU, Rig, running
 from vigibip.modem.contract import SUBMIT_MAX_S, ModemError, SubmitResult
-from vigibip.modem.simulated.hangs import Hang, HangKind
+from vigibip.modem.simulated.hangs import Hang, HangKind, Rung
 from vigibip.modem.simulated.models import EC25, EG25, GENERIC, SIM7600
 
 MODELS = (SIM7600, EC25, EG25, GENERIC)
@@ -55,3 +55,33 @@ async def test_a_hung_modem_is_back_in_time_and_holds_nobody(kind: HangKind, see
         results = [await one for one in [*tries, *([under_way] if under_way else [])]]
         assert max(taken_s for _, taken_s in results) <= SUBMIT_MAX_S
         await rig.until_ready()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("wired", ["pwrkey", "power", "both"])
+async def test_refusals_that_only_a_wired_line_ends_end_in_time(wired: str, seed: int) -> None:
+    """Each attempt tells whether a rung helped, and they come 10 s apart."""
+    chance = random.Random(seed)
+    rig = Rig(
+        seed, MODELS[seed % len(MODELS)], has_pwrkey=wired != "power", has_power=wired != "pwrkey"
+    )
+    rig.sim.start(booted=True)
+    rig.modem.start(rig.told)
+    try:
+        await rig.until_ready()
+        await rig.clock.advance(chance.uniform(0.0, 30.0))
+        ends_by = Rung.PWRKEY if wired == "pwrkey" else Rung.POWER
+        rig.sim.begin_hang(Hang.of(HangKind.PDU_REFUSED, ends_by=ends_by))
+        hung_s = rig.clock.monotonic_s()
+        tries: list[asyncio.Task[tuple[SubmitResult | ModemError, float]]] = []
+        while not any(one.done() and isinstance(one.result()[0], SubmitResult) for one in tries):
+            taken_s = rig.clock.monotonic_s() - hung_s
+            assert taken_s <= BACK_WITHIN_S, (rig.modem.health.describe(), rig.told.states)
+            if len(tries) <= taken_s / TRY_EVERY_S:
+                tries.append(asyncio.create_task(timed(rig, urgent=True)))
+            await rig.clock.advance(0.5)
+        await rig.clock.advance(SUBMIT_MAX_S)
+        await asyncio.gather(*tries)
+    finally:
+        await rig.modem.close()
+        rig.sim.close()

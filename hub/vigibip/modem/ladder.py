@@ -59,9 +59,14 @@ class Ladder:
         """Whether every rung was tried without success since it was last well."""
         return self._rounds > 0
 
+    def climbing(self, now_s: float) -> bool:
+        """Whether a rung was tried and it has not been well for long since."""
+        relapse = self._recovered_s is None or now_s - self._recovered_s <= _RELAPSE_S
+        return self._last is not None and relapse
+
     def next_step(self, now_s: float, at_least: Rung = Rung.RESYNC) -> Step:
         """Return what comes next; `at_least` leaves out the rungs that cannot help."""
-        if self._recovered_s is not None and now_s - self._recovered_s > _RELAPSE_S:
+        if not self.climbing(now_s):
             self._last, self._rounds = None, 0
         self._recovered_s = None
         higher = [

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from vigibip.base.clock import Clock
+from vigibip.modem.causes import SUSPECT
 from vigibip.modem.channel import Channel
 from vigibip.modem.contract import ModemCause, ModemError, ModemState
 from vigibip.modem.ladder import Ladder, Rung, Rungs
@@ -92,7 +93,13 @@ class Mender:
     async def _climb(self, error: ModemError, profile: Profile) -> bool:
         """Do the next rung; False when it surely did not help."""
         cause = error.cause
-        step = self._ladder.next_step(self._clock.monotonic_s(), _at_least(cause))
+        now_s = self._clock.monotonic_s()
+        at_least = _at_least(cause)
+        if cause in SUSPECT and self._ladder.climbing(now_s):
+            # Whether a rung helped against refusals only the next SMS tells, which may take its
+            # time: one by one the rungs would not be done within 90 s.
+            at_least = self._wired[-1]
+        step = self._ladder.next_step(now_s, at_least)
         state = ModemState.FAULTY if step.again else ModemState.HUNG
         shown = ModemCause.FAULTY if step.again else ModemCause.HUNG
         if cause in STATE_OF:

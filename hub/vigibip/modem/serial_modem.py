@@ -201,7 +201,9 @@ class SerialModem:
             return
         self._refused += 1
         now_s = self._clock.monotonic_s()
-        if self._refused >= _REFUSED_IN_A_ROW and now_s >= self._refused_until_s:
+        # Once a reset did not help, one more refusal says as much as two.
+        enough = 1 if self._refused_resets else _REFUSED_IN_A_ROW
+        if self._refused >= enough and now_s >= self._refused_until_s:
             # An operator that takes no SMS looks the same: once every rung was tried in vain,
             # resets become rare.
             self._refused = 0
