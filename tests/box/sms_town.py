@@ -114,6 +114,11 @@ class PocketProvider:
         for ticket, sms in given_up:
             self._events.failed(self, ticket, sms, SmsError(cause, cause=cause, retry=retry))
 
+    def fail_one(self, ticket: SmsTicket, sms: OutgoingSms) -> None:
+        """Give up what the modem had in hand."""
+        assert self._events is not None
+        self._events.failed(self, ticket, sms, SmsError("hung", cause="hung", retry=True))
+
     def report(self, sms: OutgoingSms, delivered: bool | None) -> None:
         assert self._events is not None
         self._events.reported(self, SmsTicket(0), sms, delivered, "")

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from vigibip.base.clock import DrivenClock
+from vigibip.base.errors import StorageError
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.path_memory import UP_BLOCK, PathMemory
-from vigibip.box.store import Store, one_transaction
+from vigibip.box.store import PathRecord, Store, one_transaction
+from vigibip.box.store.second_path import read_second_path
 from vigibip.box.timers import Timers
 from vigibip.box.trust import BUILT_UTC, ClockTrust
 from vigibip.wire import window
@@ -35,6 +37,14 @@ class Run:
             faults=self.faults,
             trust=ClockTrust(clock),
         )
+
+    def kill(self) -> None:
+        """The power is gone: what has not been handed to the disk never will be."""
+
+        async def never(_path: object) -> None:
+            raise StorageError("the power is gone")
+
+        self.store.write_path = never  # type: ignore[assignment, method-assign]
 
     async def start(self) -> PathMemory:
         contents = await self.store.start()
@@ -77,7 +87,8 @@ async def test_a_kill_between_reserving_and_sending_gives_nothing_twice(
     chance = random.Random(3)
     given: list[int] = []
     for _ in range(20):
-        memory = await run(unsure).start()
+        one = run(unsure)
+        memory = await one.start()
         while not memory.ready:
             await DrivenClock.run_ready()
         for _ in range(chance.randrange(1, 6)):
@@ -87,6 +98,7 @@ async def test_a_kill_between_reserving_and_sending_gives_nothing_twice(
                 await settle(memory)
             else:
                 break
+        one.kill()
     assert len(given) > 500
     assert len(set(given)) == len(given)
     assert given == sorted(given)
@@ -166,6 +178,15 @@ async def test_a_clock_of_another_century_leaves_sequences(run: Callable[..., Ru
     memory = await run(DrivenClock(start_utc=BUILT_UTC + timedelta(days=36_500))).start()
     await settle(memory)
     assert memory.take_sequence() < 2**31
+
+
+async def test_what_was_reserved_stays_reserved(run: Callable[..., Run], path: Path) -> None:
+    one = run(DrivenClock())
+    await one.store.start()
+    for reserved in (500, 20):
+        await one.store.write_path(PathRecord(keys=bytes(16), up_reserved=reserved))
+    with one_transaction(path) as connection:
+        assert read_second_path(connection).paths[bytes(16)].up_reserved == 500
 
 
 async def test_copies_wear_no_card_out(run: Callable[..., Run], path: Path) -> None:

@@ -199,6 +199,43 @@ async def test_a_modem_that_is_lost_and_comes_back_sends_with_the_age_of_now(
     assert FaultCode.MODEM not in box.codes()
 
 
+async def test_what_a_short_absence_held_up_is_written_anew(box: SmsBox, bip: Bip) -> None:
+    box.sms.held = True
+    await box.press(bip)
+    box.sms.go_down("searching")
+    await box.clock.advance(30)
+    box.sms.go_up()
+    box.sms.held = False
+    await box.settle()
+    (message,) = box.alerts()
+    assert message.age_s == 30
+
+
+async def test_what_the_modem_had_in_hand_speaks_for_no_newer_one(box: SmsBox, bip: Bip) -> None:
+    box.sms.held = True
+    await box.press(bip)
+    ((ticket, sms),) = box.sms.queue
+    box.sms.go_down("hung")
+    box.sms.go_up()
+    (newer,) = box.sms.queue
+    assert newer[0] != ticket
+    # Its failure is told after the newer one was submitted: that one has not failed.
+    box.sms.fail_one(ticket, sms)
+    await box.clock.advance(15)
+    assert box.sms.queue == [newer]
+
+
+async def test_an_answer_that_overtakes_the_receipt_takes_nothing_back(
+    box: SmsBox, bip: Bip
+) -> None:
+    box.sms.held = True
+    alert = await box.press(bip)
+    await box.post_says(SmsKind.COMING, alert, answers=1)
+    assert [sms.key for _, sms in box.sms.queue] == [f"alert:{alert}"]
+    await box.post_says(SmsKind.RECEIPT, alert)
+    assert box.sms.queue == []
+
+
 async def test_a_sim_that_is_lost_while_an_alert_waits_holds_no_data_up(
     box: SmsBox, bip: Bip
 ) -> None:

@@ -138,7 +138,6 @@ class SecondPath:
         self.officer.watch(alert)
 
     def alert_settled(self, alert: BoxAlert) -> None:
-        self.carrier.withdraw(str(alert.alert_id))
         self.officer.settled(alert)
 
     def post_answered(self, answer: Answer) -> None:
