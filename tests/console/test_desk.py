@@ -14,7 +14,7 @@ from tests.console.conftest import ORIGIN, PASSWORD, Place, Site, csrf_of, log_i
 from vigibip.alert.life import IncidentState
 from vigibip.base.errors import StorageError
 from vigibip.console.live import Readers
-from vigibip.console.post_watch import post_runs
+from vigibip.post.running import post_runs
 from vigibip.post.store import incidents
 from vigibip.post.store.records import IncidentOutcome
 
@@ -246,7 +246,7 @@ def test_a_machine_that_does_not_say_leaves_it_unknown(place: Place, monkeypatch
     lock = place.settings.data_dir / "post.lock"
     assert post_runs(lock) is False
     lock.touch()
-    monkeypatch.setattr("vigibip.console.post_watch._LOCKS", place.config / "not-here")
+    monkeypatch.setattr("vigibip.post.running._LOCKS", place.config / "not-here")
     assert post_runs(lock) is None
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vigibip.cli import post_console, post_enrolment
+from vigibip.cli import post_console, post_enrolment, post_second_path
 
 if TYPE_CHECKING:
     from vigibip.post.config import PostSettings
@@ -150,4 +150,5 @@ def _as_json(one: "IncidentView") -> dict[str, Any]:
 
 
 app.add_typer(post_enrolment.app)
+app.add_typer(post_second_path.app)
 app.add_typer(post_console.app)

@@ -24,6 +24,9 @@ def enrol(
         str, typer.Option("--spoken", help="Le nom tel que la radio le dit (par défaut : --name).")
     ] = "",
     address: Annotated[str, typer.Option("--address", help="L'adresse, dite à la radio.")] = "",
+    phone: Annotated[
+        str, typer.Option("--phone", help="Le numéro de la carte SIM du boîtier, pour ses SMS.")
+    ] = "",
     box: Annotated[
         str, typer.Option("--box", help="Un nouveau jeton pour ce boîtier, jamais enrôlé.")
     ] = "",
@@ -36,6 +39,8 @@ def enrol(
     """Inscrire un commerce et donner le jeton à usage unique de son boîtier."""
     if bool(box) == bool(name):
         raise UsageError("donner --name (un nouveau commerce) ou --box (un nouveau jeton)")
+    if box and phone:
+        raise UsageError("le numéro d'un boîtier inscrit se change par `vigibip post phone`")
     from vigibip.base.clock import SystemClock
     from vigibip.post.config import load_post_settings
     from vigibip.post.shop_enrolment import enrol_again, enrol_shop
@@ -51,6 +56,7 @@ def enrol(
                 name=name,
                 spoken=spoken or name,
                 address=address,
+                phone=phone or None,
                 valid_for_s=valid_for_s,
             )
         )

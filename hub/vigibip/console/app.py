@@ -23,9 +23,9 @@ from vigibip.console.door import Door
 from vigibip.console.guard import Guard
 from vigibip.console.live import Live
 from vigibip.console.pages import Pages
-from vigibip.console.post_watch import post_runs
 from vigibip.console.throttle import Throttle
 from vigibip.post.config import PostSettings
+from vigibip.post.running import post_runs
 from vigibip.post.store import Store
 
 _log = logging.getLogger(__name__)

@@ -32,12 +32,14 @@ WAYS: Mapping[str, str] = {
     "console": _("at the console"),
     "arrival": _("on arriving"),
     "voice": _("by radio"),
+    "sms": _("by SMS to the box"),
 }
 
 UNPROVEN: Mapping[str, str] = {
     "wrong-code": _("wrong code"),
     "no-incident": _("no such incident was open"),
     "one-more-code": _("a second code is asked for, because somebody is guessing"),
+    "wrong-sms-code": _("wrong code in an SMS to the box"),
 }
 
 
@@ -128,6 +130,61 @@ FAULTS: Mapping[str, FaultWords] = {
         _("A box is of a newer release than this post"),
         _("Its alerts are taken as far as they can be read. Have the post updated."),
         seen=True,
+    ),
+    "sms-unverified": FaultWords(
+        _("An SMS from a box's number does not prove that it is the box's"),
+        _(
+            "It may be a damaged alert, or somebody's forgery: no radio announces it. Call the "
+            "shop, and send a patrol if nobody answers."
+        ),
+        seen=True,
+    ),
+    "data-lost": FaultWords(
+        _("A box is silent on data"),
+        _(
+            "Its alerts still come by SMS where it has a modem, some seconds later. Have a "
+            "technician look at the shop's internet and power."
+        ),
+    ),
+    "sms-unproven": FaultWords(
+        _("A box's SMS path has not been proven for more than a day"),
+        _(
+            "If data fails too, its alerts may not come. Have a technician look at its modem, its "
+            "SIM card and its coverage."
+        ),
+    ),
+    "box-lost": FaultWords(
+        _("A box is lost: nothing of it arrives, neither over data nor by SMS"),
+        _(
+            "A press in this shop would not be heard. Call the shop, tell them to call 17, and "
+            "send a technician today."
+        ),
+    ),
+    "box-lost-after-press": FaultWords(
+        _("A box has gone silent after somebody pressed"),
+        _("It may have been cut off or destroyed. Send a patrol to the shop now."),
+    ),
+    "modem-absent": FaultWords(
+        _("A modem of the post is not there"),
+        _("Alerts by SMS come by the other modems, if there are any. Check its cable and power."),
+    ),
+    "modem-faulty": FaultWords(
+        _("A modem of the post does not work, and resetting it has not helped yet"),
+        _(
+            "It is reset again and again. Alerts by SMS come by the other modems, if there are "
+            "any. Tell a technician."
+        ),
+    ),
+    "modem-sim": FaultWords(
+        _("The SIM card in a modem of the post cannot be used"),
+        _("It is missing, locked or broken. Have a technician follow the advice beside it."),
+    ),
+    "modem-no-network": FaultWords(
+        _("A modem of the post finds no mobile network"),
+        _(
+            "SMS neither come nor go through it. Check its antenna, then ask the operator whether "
+            "its network is down or the SIM card's contract has ended."
+        ),
     ),
     "post-stopped": FaultWords(
         _("The post is stopped: no alert arrives"),

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from vigibip.base.config import Settings, load_settings
+from vigibip.post.sms_settings import SmsSettings
 from vigibip.radio.settings import VoiceSettings
 
 DEFAULT_PATH = Path("/etc/vigibip/post.toml")
@@ -108,6 +109,18 @@ class ConsoleSettings(Settings):
         return f"http://{_in_url(name)}:{self.port}"
 
 
+class BoxWatchSettings(Settings):
+    """When a box that is not heard is called silent, and when lost."""
+
+    status_interval_s: _Seconds = 60
+    """How often boxes speak over data; after three times that, silence is told."""
+    lost_after_s: _Seconds = 1200
+    """So long after that without a proof by SMS: lost. A probe takes its box 10 min and more."""
+    press_counts_s: _Seconds = 7200
+    """A box that is lost so soon after a press is a matter for the police."""
+    look_each_s: Annotated[float, Field(ge=1, le=3600)] = 20
+
+
 class PostSettings(Settings):
     """The whole of `post.toml`."""
 
@@ -120,6 +133,8 @@ class PostSettings(Settings):
     relay: RelaySettings = RelaySettings()
     answers: AnswerSettings = AnswerSettings()
     radio: RadioSettings = RadioSettings()
+    sms: SmsSettings = SmsSettings()
+    boxes: BoxWatchSettings = BoxWatchSettings()
     console: ConsoleSettings = ConsoleSettings()
     store_watch_s: Annotated[float, Field(ge=0.01, le=3600)] = 0.1
     """How often the daemon looks for what another process, the console, has committed."""

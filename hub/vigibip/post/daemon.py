@@ -6,12 +6,14 @@ import asyncio
 import fcntl
 import logging
 import os
+import random
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError, UsageError, VigibipError
 from vigibip.base.trace import Trace
+from vigibip.modem.contract import Modem
 from vigibip.post.answers import Answers
 from vigibip.post.authority import Authority
 from vigibip.post.broker_link import BrokerLink, tls_context
@@ -26,6 +28,7 @@ from vigibip.post.known_boxes import KnownBoxes
 from vigibip.post.opening import Opening
 from vigibip.post.radio_watch import RadioWatch
 from vigibip.post.relay import Relay
+from vigibip.post.second_path import SecondPath
 from vigibip.post.store import Store
 from vigibip.post.store.copying import read_saved
 from vigibip.post.store.incidents import IntakeRules
@@ -34,6 +37,7 @@ from vigibip.post.unstored import Unstored
 from vigibip.radio.clips import ClipStore
 from vigibip.radio.contract import Radio
 from vigibip.radio.voice import VoiceRadio
+from vigibip.sms.contract import SmsProvider
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +45,7 @@ _WATCH_RETRY_S = 1.0
 
 
 class PostDaemon:
-    """One worker of the post. `radios` None: those of the settings."""
+    """One worker of the post. `radios`, `modems` None: those of the settings."""
 
     def __init__(
         self,
@@ -49,7 +53,9 @@ class PostDaemon:
         *,
         clock: Clock,
         radios: Sequence[Radio] | None = None,
+        modems: Sequence[Modem] | None = None,
         trace: Trace | None = None,
+        chance: random.Random | None = None,
     ) -> None:
         trace = trace or Trace()
         self._settings = settings
@@ -110,6 +116,22 @@ class PostDaemon:
         self._radio_watch = RadioWatch(
             self._radios, self._relay, self._faults, clock, settings.radio_watch_s
         )
+        self._second_path = SecondPath(
+            settings,
+            self.store,
+            self._boxes,
+            self._intake,
+            self._telling,
+            self._relay,
+            self._deadlines,
+            self._faults,
+            self._publish,
+            lambda: self.connected,
+            clock,
+            trace,
+            chance or random.Random(),
+            modems,
+        )
         self._link: BrokerLink | None = None
         self._enrolment: EnrolmentServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -137,6 +159,7 @@ class PostDaemon:
             or self._answers.busy
             or self._relay.busy
             or self._deadlines.busy
+            or self._second_path.busy
             or any(getattr(radio, "busy", False) for radio in self._radios)
             or (self._link is not None and self._link.busy)
         )
@@ -145,6 +168,16 @@ class PostDaemon:
     def connected(self) -> bool:
         """True while messages flow from and to the broker."""
         return self._link is not None and self._link.connected
+
+    @property
+    def sms_providers(self) -> tuple[SmsProvider, ...]:
+        """The post's modems, in the order of the settings."""
+        return self._second_path.providers
+
+    @property
+    def sms_counts(self) -> dict[str, int]:
+        """SMS that came and went since the start, by what became of them."""
+        return self._second_path.counts
 
     @property
     def enrolment_port(self) -> int | None:
@@ -176,6 +209,7 @@ class PostDaemon:
                 on_connection=self._connection,
             )
             self._link.start()
+            self._second_path.start()
             await self._start_enrolment(authority)
         except BaseException:
             await self.stop()
@@ -190,6 +224,8 @@ class PostDaemon:
         self._own("watch", self._watch())
         self._own("opening", self._opening.run())
         self._own("radio watch", self._radio_watch.run())
+        for name, part in self._second_path.parts():
+            self._own(name, part)
         if self._clips is not None:
             self._preparing = asyncio.create_task(self._prepare_clips(self._clips))
         for radio in self._radios:
@@ -201,6 +237,8 @@ class PostDaemon:
         self._stopping = True
         if self._enrolment is not None:
             await self._enrolment.stop()
+        if self._running:
+            await self._second_path.stop()
         if self._link is not None:
             await self._intake.stop()
             await self._link.stop()
@@ -224,6 +262,7 @@ class PostDaemon:
         await self._faults.start()
         # A disk that takes no write is found here, not by the first alert.
         await self.store.warm_up(self._rules)
+        await self._second_path.take_up()
         await self._relay.take_up()
         await self._telling.refresh()
         self._deadlines.wake()
@@ -287,6 +326,7 @@ class PostDaemon:
                     seen = version
                     await self._relay.refresh()
                     await self._telling.refresh()
+                    await self._second_path.refresh()
                     self._deadlines.wake()
             except StorageError as error:
                 self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))

@@ -3,6 +3,7 @@
 VigibipError
 +-- RefusedError
 |   +-- UnknownBoxError      no such box, not enrolled yet, or revoked
+|   +-- CopiedSmsError       an SMS that was taken before, or is too old to tell
 +-- StorageError
 |   +-- NewerStoreError      a newer release has written this store
 +-- UnknownIncidentError (LookupError)   no incident has this id
@@ -17,6 +18,7 @@ from vigibip.alert.life import IllegalEventError
 from vigibip.base.errors import RefusedError, StorageError, VigibipError
 
 __all__ = [
+    "CopiedSmsError",
     "IllegalEventError",
     "NewerStoreError",
     "PressedAgainError",
@@ -27,6 +29,10 @@ __all__ = [
 
 class UnknownBoxError(RefusedError):
     """The post does not know this box, or no longer does."""
+
+
+class CopiedSmsError(RefusedError):
+    """This SMS's sequence was taken before, or lies below the window: a copy of what was said."""
 
 
 class NewerStoreError(StorageError):

@@ -41,6 +41,15 @@ class FaultKind(StrEnum):
     RADIO_DEGRADED = "radio-degraded"  # (radio)
     NO_RADIO = "no-radio"
     NUMBERS_EXHAUSTED = "numbers-exhausted"
+    SMS_UNVERIFIED = "sms-unverified"  # (box whose number it came from)
+    DATA_LOST = "data-lost"  # (box)
+    SMS_UNPROVEN = "sms-unproven"  # (box)
+    BOX_LOST = "box-lost"  # (box)
+    BOX_LOST_AFTER_PRESS = "box-lost-after-press"  # (box)
+    MODEM_ABSENT = "modem-absent"  # (modem)
+    MODEM_FAULTY = "modem-faulty"  # (modem)
+    MODEM_SIM = "modem-sim"  # (modem)
+    MODEM_NO_NETWORK = "modem-no-network"  # (modem)
 
 
 # These tell of something that happened, not of something that lasts: they end by themselves.
@@ -54,10 +63,19 @@ _EVENTS = frozenset(
         FaultKind.PRESS_LATE.value,
         FaultKind.VERSION_NEWER.value,
         FaultKind.CODE_GUESSING.value,
+        FaultKind.SMS_UNVERIFIED.value,
     }
 )
-# Whoever reaches the broker can raise these, in any box's name: so many names, then OTHERS.
-_OF_STRANGERS = frozenset({FaultKind.MESSAGE_FORGED, FaultKind.BOX_UNKNOWN, FaultKind.BOX_FLOODS})
+# Whoever reaches the broker, or pays for a sender's number, can raise these in any box's name: so
+# many names, then OTHERS.
+_OF_STRANGERS = frozenset(
+    {
+        FaultKind.MESSAGE_FORGED,
+        FaultKind.BOX_UNKNOWN,
+        FaultKind.BOX_FLOODS,
+        FaultKind.SMS_UNVERIFIED,
+    }
+)
 _STRANGERS_MAX = 20
 OTHERS = "*"
 """The subject of what is told of too many to be named."""

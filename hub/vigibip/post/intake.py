@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from vigibip.alert import topics
 from vigibip.alert.messages import (
@@ -21,6 +21,7 @@ from vigibip.alert.messages import (
     BadMacError,
     BadMessageError,
     BoxStatus,
+    OfficerAnswer,
     Receipt,
     open_message,
     read_alert,
@@ -29,7 +30,7 @@ from vigibip.alert.messages import (
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
-from vigibip.post.errors import UnknownBoxError
+from vigibip.post.errors import CopiedSmsError, UnknownBoxError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.known_boxes import KnownBoxes
 from vigibip.post.patience import done_in_time
@@ -54,6 +55,18 @@ _COMMIT_PATIENCE_S = 2.0
 _AGE_MAX_S = 10**8
 
 Publish = Callable[[str, bytes], bool]
+
+
+class DataWatcher(Protocol):
+    """Who is told what comes over data beside alerts; all of it is authentic."""
+
+    def heard(self, box_id: str) -> None:
+        """The box has spoken."""
+        ...
+
+    def status(self, box_id: str, status: BoxStatus) -> None: ...
+
+    def officer_answered(self, box_id: str, answer: OfficerAnswer) -> None: ...
 
 
 class Intake:
@@ -90,12 +103,15 @@ class Intake:
         """Alerts whose commit has not ended in time."""
         self._statuses: dict[str, BoxStatus] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._commits: set[asyncio.Future[Committed]] = set()
+        """Of alerts by SMS."""
+        self.watcher: DataWatcher | None = None
         self.refused = 0
         """Messages that were not taken, for whatever reason, since the start."""
 
     @property
     def busy(self) -> bool:
-        return bool(self._tasks)
+        return bool(self._tasks or self._commits)
 
     def status_of(self, box_id: str) -> BoxStatus | None:
         """Return what the box last said of itself since the post started."""
@@ -103,7 +119,7 @@ class Intake:
 
     async def stop(self) -> None:
         """Let what is in the works end: it may be committed already."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._commits, return_exceptions=True)
 
     def message(self, topic: str, payload: bytes) -> None:
         """Take one message. Never raises and never waits."""
@@ -124,13 +140,23 @@ class Intake:
         """Begin what the message asks for; False when this box's key did not make its HMAC."""
         try:
             if kind == topics.ALERT:
-                self._take_alert(box_id, box, read_alert(box.up_key, payload))
+                alert = read_alert(box.up_key, payload)
+                self._heard(box_id)
+                self._take_alert(box_id, box, alert)
             elif kind == topics.ANSWER_ACK:
                 ack = open_message(box.up_key, payload, AnswerAck)
+                self._heard(box_id)
                 self._own(box_id, self._telling.acknowledged(box_id, ack.sequence))
             elif kind == topics.STATUS:
-                self._statuses[box_id] = open_message(box.up_key, payload, BoxStatus)
+                self._statuses[box_id] = status = open_message(box.up_key, payload, BoxStatus)
+                self._heard(box_id)
                 self._telling.heard_from(box_id)
+                if self.watcher is not None:
+                    self.watcher.status(box_id, status)
+            elif kind == topics.OFFICER_ANSWER and self.watcher is not None:
+                answer = open_message(box.up_key, payload, OfficerAnswer)
+                self._heard(box_id)
+                self.watcher.officer_answered(box_id, answer)
             else:
                 raise BadMessageError("no kind of message that is known")
         except BadMacError:
@@ -144,14 +170,65 @@ class Intake:
                 self._send_receipt(box_id, box, alert_id, "refused", str(error))
         return True
 
+    def _heard(self, box_id: str) -> None:
+        if self.watcher is not None:
+            self.watcher.heard(box_id)
+
     # Alerts
 
-    def _take_alert(self, box_id: str, box: KnownBox, alert: Alert) -> None:
+    async def alert_by_sms(
+        self, box_id: str, alert: Alert, sequence: int, committed: Callable[[], None]
+    ) -> Committed:
+        """Take an alert that came by SMS, and keep its sequence with it for ever.
+
+        `committed` is called once it is, which may be later. Returns YES, COPY for an SMS that
+        was taken before, NEVER. Raises StorageError, so that the SMS is kept and comes again,
+        while it is not committed; it is relayed from memory meanwhile.
+        """
+        self._received(box_id, alert)
+        box, key = self._boxes[box_id], (box_id, alert.alert)
+        if key in self._late:
+            raise StorageError("its commit is under way")
+
+        async def commit() -> Committed:
+            done = await self.commit(box_id, alert, sms=sequence)
+            if done is Committed.YES and box_id in self._boxes:
+                committed()
+            return done
+
+        commit_task = asyncio.ensure_future(commit())
+        self._commits.add(commit_task)
+        commit_task.add_done_callback(self._commits.discard)
+        if not await done_in_time(commit_task, self._clock, _COMMIT_PATIENCE_S):
+            # Others wait in the same modem: this one goes on by itself.
+            self._late.add(key)
+            commit_task.add_done_callback(lambda _: self._late.discard(key))
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", "the disk does not answer")
+            self._unstored.keep(box_id, box, alert)
+            raise StorageError("the disk does not answer")
+        ended = commit_task.result()
+        if ended in (Committed.NOT_NOW, Committed.NEVER):
+            self._unstored.keep(box_id, box, alert)
+        if ended is Committed.NOT_NOW:
+            raise StorageError("the alert is not stored")
+        if ended is Committed.NEVER:
+            reason = "the post could not store it"
+            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, reason)
+        return ended
+
+    def pressed_though_revoked(self, box_id: str, alert: Alert) -> None:
+        """A box that was revoked a while ago says by SMS that it was pressed."""
+        self._tell_of_revoked(box_id, alert)
+
+    def _received(self, box_id: str, alert: Alert) -> None:
         self._trace.stamp("post.received", alert.alert)
         if alert.late:
             self._faults.raise_fault(FaultKind.PRESS_LATE, box_id)
         if alert.version > VERSION:
             self._faults.raise_fault(FaultKind.VERSION_NEWER, box_id, f"version {alert.version}")
+
+    def _take_alert(self, box_id: str, box: KnownBox, alert: Alert) -> None:
+        self._received(box_id, alert)
         # One that is late is in the store's hands: its receipt comes with its commit.
         if (box_id, alert.alert) not in self._late:
             self._own(box_id, self._commit_or_keep(box_id, box, alert))
@@ -179,10 +256,12 @@ class Intake:
         finally:
             self._late.discard((box_id, alert.alert))
 
-    async def commit(self, box_id: str, alert: Alert) -> Committed:
-        """Commit the alert, then announce it and send its receipt."""
+    async def commit(self, box_id: str, alert: Alert, *, sms: int | None = None) -> Committed:
+        """Commit the alert, then announce it and send its receipt. `sms`: its SMS's sequence."""
         try:
-            accepted = await self._store.accept_alert(box_id, alert, rules=self._rules)
+            accepted = await self._store.accept_alert(box_id, alert, rules=self._rules, sms=sms)
+        except CopiedSmsError:
+            return Committed.COPY
         except UnknownBoxError:
             await self._forget(box_id, alert)
             return Committed.YES

@@ -19,6 +19,8 @@ class KnownBoxes(Mapping[str, KnownBox]):
         self._boxes: dict[str, KnownBox] = {}
         self.revoked: dict[str, KnownBox] = {}
         self.loaded = False
+        self._by_phone: dict[str, str] = {}
+        self._places: dict[str, int] = {}
 
     def __getitem__(self, box_id: str) -> KnownBox:
         return self._boxes[box_id]
@@ -39,6 +41,7 @@ class KnownBoxes(Mapping[str, KnownBox]):
             self.revoked[box_id] = self._boxes[box_id]
         self._boxes = dict(boxes)
         self.loaded = True
+        self._note_phones()
 
     async def refresh(self, box_id: str) -> bool:
         """Read one box again; True when it is not what it was.
@@ -51,4 +54,23 @@ class KnownBoxes(Mapping[str, KnownBox]):
             self._boxes[box_id] = now
         elif before is not None:
             self.revoked[box_id] = self._boxes.pop(box_id)
+        if (before and before.phone) != (now and now.phone):
+            self._note_phones()
         return now != before
+
+    def of_phone(self, number: str) -> str | None:
+        """Return the box whose SMS come from `number`, one revoked since the start too."""
+        return self._by_phone.get(number)
+
+    def knows_phone(self, number: str) -> bool:
+        return number in self._by_phone
+
+    def place(self, box_id: str) -> int:
+        """Return the box's place among all that have a phone, to share work out by."""
+        return self._places.get(box_id, 0)
+
+    def _note_phones(self) -> None:
+        served = {box.phone: box_id for box_id, box in self._boxes.items() if box.phone}
+        former = {box.phone: box_id for box_id, box in self.revoked.items() if box.phone}
+        self._by_phone = former | served
+        self._places = {served[number]: place for place, number in enumerate(sorted(served))}

@@ -14,6 +14,7 @@ from vigibip.base.errors import UsageError, VigibipError
 from vigibip.post.authority import Authority
 from vigibip.post.config import PostSettings
 from vigibip.post.enrolment import issue_token
+from vigibip.post.sms_cards import read_number
 from vigibip.post.store.store import Store
 from vigibip.radio.clips import ClipStore, shop_clip_key
 
@@ -36,15 +37,18 @@ async def enrol_shop(
     spoken: str,
     address: str,
     valid_for_s: float,
+    phone: str | None = None,
 ) -> ShopEnrolment:
     """Make a shop and its box, render its clip, and return the one-time token for the box.
 
-    Raises ConfigurationError without an authority, UsageError for words that cannot stand.
+    `phone`: the number of the box's SIM. Raises ConfigurationError without an authority,
+    UsageError for words or a number that cannot stand.
     """
+    number = None if phone is None else read_number(phone)
     # First: a shop that could never be enrolled is not made.
     authority = Authority.load(settings.authority_dir, clock)
     async with _store(settings, clock) as store:
-        shop = await store.create_shop(name=name, spoken=spoken, address=address)
+        shop = await store.create_shop(name=name, spoken=spoken, address=address, phone=number)
         clip_fault = await _render_clip(settings, shop.box_id, spoken, address)
         return await _new_token(
             settings, clock, store, authority, shop.box_id, valid_for_s, clip_fault

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from vigibip.alert import topics
 from vigibip.alert.messages import Answer, seal_message
@@ -40,6 +41,18 @@ class _Pending:
         return self.last_s + min(_RESEND_LONGEST_S, wait_s)
 
 
+class TellingWatcher(Protocol):
+    """Who tells the same by another way."""
+
+    def outstanding(self, message: BoxMessageView) -> None:
+        """It is to be told from now on."""
+        ...
+
+    def settled(self, box_id: str, sequence: int) -> None:
+        """It is no longer."""
+        ...
+
+
 class Telling:
     """Holds every message that is outstanding in the store, and publishes it until it is not."""
 
@@ -59,6 +72,7 @@ class Telling:
         self._pending: dict[tuple[str, int], _Pending] = {}
         self._order = 0
         self._alarm = Alarm(clock)
+        self.watcher: TellingWatcher | None = None
 
     def send(self, messages: Iterable[BoxMessageView]) -> None:
         """Tell these, which are committed, now and until they are acknowledged."""
@@ -73,6 +87,8 @@ class Telling:
             self._order += 1
             self._pending[key] = pending = _Pending(message, self._order)
             self._send(pending)
+            if self.watcher is not None:
+                self.watcher.outstanding(message)
         self._alarm.ring()
 
     def connected(self) -> None:
@@ -94,7 +110,7 @@ class Telling:
         except StorageError:
             return  # it is sent again, and acknowledged again
         key = (box_id, sequence)
-        self._pending.pop(key, None)
+        self._drop(key)
         if message is None:
             _log.info("%s acknowledged nothing that is outstanding", box_id)
             return
@@ -111,7 +127,7 @@ class Telling:
         there = {(message.box_id, message.sequence) for message in outstanding}
         for key, pending in list(self._pending.items()):
             if key not in there and pending.order <= read_from:
-                del self._pending[key]
+                self._drop(key)
         self.send(outstanding)
 
     async def run(self) -> None:
@@ -146,4 +162,9 @@ class Telling:
                 and pending.message.state is Told.UNANSWERED
                 and set(pending.message.alerts) & set(coming.alerts)
             ):
-                del self._pending[key]
+                self._drop(key)
+
+    def _drop(self, key: tuple[str, int]) -> None:
+        self._pending.pop(key, None)
+        if self.watcher is not None:
+            self.watcher.settled(*key)

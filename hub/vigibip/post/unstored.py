@@ -34,6 +34,7 @@ class Committed(Enum):
     YES = "yes"
     NOT_NOW = "not now"  # the store failed
     NEVER = "never"  # this alert cannot be stored: a mistake of ours
+    COPY = "copy"  # its SMS was taken before
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 from vigibip.base.errors import UsageError
 from vigibip.post.errors import UnknownBoxError
 from vigibip.post.store.records import KnownBox, ShopView, TokenRow
-from vigibip.post.store.schema import Box, BoxMessage, EnrolmentToken, Shop
+from vigibip.post.store.schema import Box, BoxMessage, BoxPath, EnrolmentToken, Shop
 
 _BOX_LETTERS = string.digits + string.ascii_lowercase
 KEY_LENGTH = 32
@@ -46,7 +46,14 @@ def shops(connection: Connection) -> list[ShopView]:
     """Return every shop with its boxes, by name."""
     rows = connection.execute(
         select(
-            Shop.id, Box.id, Shop.name, Shop.spoken, Shop.address, Box.enrolled_at, Box.revoked_at
+            Shop.id,
+            Box.id,
+            Shop.name,
+            Shop.spoken,
+            Shop.address,
+            Box.enrolled_at,
+            Box.revoked_at,
+            Box.phone,
         )
         .join_from(Box, Shop, Box.shop == Shop.id)
         .order_by(Shop.name, Box.id)
@@ -60,6 +67,7 @@ def shops(connection: Connection) -> list[ShopView]:
             address=row[4],
             enrolled_at=row[5],
             revoked_at=row[6],
+            phone=row[7],
         )
         for row in rows
     ]
@@ -68,14 +76,14 @@ def shops(connection: Connection) -> list[ShopView]:
 def known_boxes(connection: Connection, box_id: str | None = None) -> dict[str, KnownBox]:
     """Return the boxes that are enrolled and not revoked; `box_id`: this one, if it is."""
     query = (
-        select(Box.id, Box.up_key, Box.down_key, Shop.spoken, Shop.address)
+        select(Box.id, Box.up_key, Box.down_key, Shop.spoken, Shop.address, Box.phone)
         .join_from(Box, Shop, Box.shop == Shop.id)
         .where(Box.revoked_at.is_(None))
     )
     if box_id is not None:
         query = query.where(Box.id == box_id)
     return {
-        row[0]: KnownBox(row[1], row[2], row[3], row[4])
+        row[0]: KnownBox(row[1], row[2], row[3], row[4], row[5])
         for row in connection.execute(query)
         if row[1] is not None and row[2] is not None
     }
@@ -100,12 +108,21 @@ def set_box_keys(
     )
     if done.rowcount != 1:
         raise UnknownBoxError(f"no box {box_id} that can be enrolled")
+    # Under new keys its sequences begin again; those given to it go on.
+    connection.execute(
+        update(BoxPath).where(BoxPath.box == box_id).values(up_highest=-1, up_bits="0")
+    )
 
 
 def revoke_box(connection: Connection, box_id: str, *, now: datetime) -> None:
-    """Refuse this box from now on; its keys are forgotten, its tokens void, its messages ended."""
+    """Refuse this box from now on; its keys are forgotten, its tokens void, its messages ended.
+
+    Its number is free for the box that takes its place.
+    """
     done = connection.execute(
-        update(Box).where(Box.id == box_id).values(revoked_at=now, up_key=None, down_key=None)
+        update(Box)
+        .where(Box.id == box_id)
+        .values(revoked_at=now, up_key=None, down_key=None, phone=None)
     )
     if done.rowcount != 1:
         raise UnknownBoxError(f"no box {box_id}")

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     WRONG_CODE = "wrong-code"
     NO_INCIDENT = "no-incident"  # a right code, for a number that is not open
     ONE_MORE_CODE = "one-more-code"  # a right code, while somebody is guessing
+    WRONG_SMS_CODE = "wrong-sms-code"  # to a box, by SMS: it guesses nothing on the radio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +120,7 @@ def judge(connection: Connection, claim: Claim, guessing: Guessing, now: datetim
     if code is None and claim.static and not suspected:
         return _judge_static(connection, claim, incident_id, now)
     if code is None:
-        _unproven(connection, incident_id, "?", claim.via, Reason.WRONG_CODE, now)
+        unproven(connection, incident_id, "?", claim.via, Reason.WRONG_CODE, now)
         guessed = _wrong_codes(connection, guessing, now) >= guessing.wrong_max
         return Verdict(None, Reason.WRONG_CODE, guessed)
 
@@ -130,10 +131,10 @@ def judge(connection: Connection, claim: Claim, guessing: Guessing, now: datetim
         .values(used_at=now, used_for=incident_id)
     )
     if incident_id is None:
-        _unproven(connection, None, code.callsign, claim.via, Reason.NO_INCIDENT, now)
+        unproven(connection, None, code.callsign, claim.via, Reason.NO_INCIDENT, now)
         return Verdict(None, Reason.NO_INCIDENT, suspected)
     if suspected and not _second_of_pair(connection, code, incident_id, now):
-        _unproven(connection, incident_id, code.callsign, claim.via, Reason.ONE_MORE_CODE, now)
+        unproven(connection, incident_id, code.callsign, claim.via, Reason.ONE_MORE_CODE, now)
         return Verdict(None, Reason.ONE_MORE_CODE, True)
     change = incidents.answer(connection, incident_id, by=code.callsign, via=claim.via, now=now)
     return Verdict(change, None, suspected)
@@ -143,7 +144,7 @@ def _judge_static(
     connection: Connection, claim: Claim, incident_id: str | None, now: datetime
 ) -> Verdict:
     if incident_id is None:
-        _unproven(connection, None, "?", claim.via, Reason.NO_INCIDENT, now)
+        unproven(connection, None, "?", claim.via, Reason.NO_INCIDENT, now)
         return Verdict(None, Reason.NO_INCIDENT, False)
     change = incidents.answer(connection, incident_id, by="radio", via=claim.via, now=now)
     return Verdict(change, None, False)
@@ -213,7 +214,7 @@ def _second_of_pair(
     )
 
 
-def _unproven(
+def unproven(
     connection: Connection,
     incident_id: str | None,
     by: str,
@@ -221,6 +222,7 @@ def _unproven(
     reason: Reason,
     now: datetime,
 ) -> None:
+    """Record what was said without proof; the oldest of it makes room."""
     incidents.record_unproven(connection, incident_id, by=by, via=via, reason=reason.value, now=now)
     newest = select(func.max(Answer.id)).scalar_subquery()
     connection.execute(

@@ -27,7 +27,7 @@ class Told(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopView:
-    """A shop and its box; the keys are None until the box is enrolled."""
+    """A shop and its box, which has keys once it is enrolled. `phone`: of the box's SIM."""
 
     shop_id: str
     box_id: str
@@ -36,16 +36,19 @@ class ShopView:
     address: str
     enrolled_at: datetime | None
     revoked_at: datetime | None
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class KnownBox:
-    """A box that is served: its two HMAC keys, and how its shop is said. Never shown by repr."""
+    """A box that is served: its two HMAC keys, how its shop is said, the number that its SMS come
+    from (None: it has no SMS path). Never shown by repr."""
 
     up_key: bytes
     down_key: bytes
     spoken: str
     address: str
+    phone: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

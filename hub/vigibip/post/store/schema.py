@@ -1,8 +1,9 @@
 """The post's tables. A change here is a change of every installed post: it brings a migration.
 
 Classes are used as typed tables, with Core statements on a Connection; there is no session and no
-object cache. Times are UTC. Names, addresses and callsigns live in `shop`, `officer_card`, `answer`
-and the `_by` columns of `incident` alone, so that they can be erased and what happened stays.
+object cache. Times are UTC. Names, addresses, callsigns and phone numbers live in `shop`, `box`,
+`officer_card`, `officer_phone`, `answer` and the `_by` columns of `incident` alone, so that they
+can be erased and what happened stays.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
+    Float,
     ForeignKey,
     Index,
     LargeBinary,
@@ -25,7 +28,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-HEAD_REVISION = "0001"
+HEAD_REVISION = "0002"
 """The newest migration: a store that stands there is opened without Alembic. A test holds it."""
 
 
@@ -76,6 +79,8 @@ class Box(Base):
     """A base box. It has no keys until it is enrolled; once revoked it is refused for ever."""
 
     __tablename__ = "box"
+    # An index, not a constraint: SQLite would have to copy a table that others refer to.
+    __table_args__ = (Index("uq_box_phone", "phone", unique=True),)
 
     id: Mapped[str] = mapped_column(String(12), primary_key=True)
     shop: Mapped[str] = mapped_column(ForeignKey("shop.id"), index=True)
@@ -86,6 +91,58 @@ class Box(Base):
     revoked_at: Mapped[datetime | None]
     last_sequence: Mapped[int] = mapped_column(default=0)
     """Of its messages: the sequence given last, never given again."""
+    phone: Mapped[str | None] = mapped_column(String(16))
+    """Its SIM's number in E.164: SMS from there are looked at; None: it has no SMS path."""
+
+
+class BoxPath(Base):
+    """What is remembered of a box's two ways here; a box without a row has none of it."""
+
+    __tablename__ = "box_path"
+
+    box: Mapped[str] = mapped_column(ForeignKey("box.id"), primary_key=True)
+    up_highest: Mapped[int] = mapped_column(BigInteger, default=-1)
+    """The replay window over its SMS (`wire.window`): the highest sequence that was taken."""
+    up_bits: Mapped[str] = mapped_column(String(16), default="0")
+    """The window's 64 bits in hexadecimal: SQLite has no unsigned integers of that size."""
+    down_reserved: Mapped[int] = mapped_column(BigInteger, default=1)
+    """Sequences below were given to SMS for it, or may have been."""
+    expected_since: Mapped[datetime | None]
+    """When its number was set: its SMS path is expected to be proven from then on."""
+    proven_at: Mapped[datetime | None]
+    """When an SMS of it was last authenticated."""
+    alert_at: Mapped[datetime | None]
+    """When an alert of it last came by SMS."""
+    heard_at: Mapped[datetime | None]
+    """When it last spoke over data, some minutes at most behind the truth."""
+
+
+class SmsContacts(Base):
+    """One row: the edition of what boxes are told of SMS, and the modems' numbers told with it."""
+
+    __tablename__ = "sms_contacts"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    edition: Mapped[int] = mapped_column(BigInteger)
+    post_numbers: Mapped[list[str]] = mapped_column(JSON)
+
+
+class SmsModem(Base):
+    """What the daemon last knew of one modem, for the commands and the console."""
+
+    __tablename__ = "sms_modem"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    state: Mapped[str] = mapped_column(String(20))
+    detail: Mapped[str] = mapped_column(String(200))
+    advice: Mapped[str] = mapped_column(String(400))
+    operator: Mapped[str] = mapped_column(String(40))
+    technology: Mapped[str] = mapped_column(String(10))
+    signal_dbm: Mapped[int | None]
+    rate_per_min: Mapped[float] = mapped_column(Float)
+    waiting: Mapped[int]
+    minutes_to_empty: Mapped[float] = mapped_column(Float)
+    seen_at: Mapped[datetime]
 
 
 class EnrolmentToken(Base):
@@ -245,6 +302,30 @@ class OfficerCode(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     card: Mapped[int] = mapped_column(ForeignKey("officer_card.id"))
+    digest: Mapped[bytes] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+    used_for: Mapped[str | None] = mapped_column(ForeignKey("incident.id"))
+
+
+class OfficerPhone(Base):
+    """An officer whom boxes may call by SMS. The one whose card was made last is called."""
+
+    __tablename__ = "officer_phone"
+
+    callsign: Mapped[str] = mapped_column(String(40), primary_key=True)
+    number: Mapped[str] = mapped_column(String(16))
+    salt: Mapped[bytes]
+    made_at: Mapped[datetime]
+
+
+class OfficerPhoneCode(Base):
+    """One code of his SMS card, as a slow salted hash that boxes hold too. No code of the radio."""
+
+    __tablename__ = "officer_phone_code"
+    __table_args__ = (UniqueConstraint("callsign", "digest"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    callsign: Mapped[str] = mapped_column(ForeignKey("officer_phone.callsign"))
     digest: Mapped[bytes] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
     used_for: Mapped[str | None] = mapped_column(ForeignKey("incident.id"))

@@ -25,6 +25,7 @@ from vigibip.post.store import (
     journal,
     messages,
     overdue,
+    paths,
     reading,
     rounds,
 )
@@ -159,11 +160,19 @@ class Store:
 
     # Shops, boxes, enrolment
 
-    async def create_shop(self, *, name: str, spoken: str, address: str) -> ShopView:
+    async def create_shop(
+        self, *, name: str, spoken: str, address: str, phone: str | None = None
+    ) -> ShopView:
+        """Make a shop and its box; `phone`: of the box's SIM. Raises UsageError."""
         now = self._clock.utc()
-        return await self.write(
-            lambda c: boxes.create_shop(c, name=name, spoken=spoken, address=address, now=now)
-        )
+
+        def create(connection: Connection) -> ShopView:
+            made = boxes.create_shop(connection, name=name, spoken=spoken, address=address, now=now)
+            if phone is not None:
+                paths.set_phone(connection, made.box_id, phone, now)
+            return made
+
+        return await self.write(create)
 
     async def shops(self) -> list[ShopView]:
         return await self.read(boxes.shops)
@@ -222,10 +231,22 @@ class Store:
 
     # Alerts and incidents
 
-    async def accept_alert(self, box_id: str, alert: wire.Alert, *, rules: IntakeRules) -> Accepted:
-        """Commit an alert once; its first round is leased at once. Raises UnknownBoxError."""
+    async def accept_alert(
+        self, box_id: str, alert: wire.Alert, *, rules: IntakeRules, sms: int | None = None
+    ) -> Accepted:
+        """Commit an alert once; its first round is leased at once. `sms`: its SMS's sequence.
+
+        Raises UnknownBoxError, CopiedSmsError.
+        """
         now = self._clock.utc()
-        return await self.write(lambda c: incidents.accept_alert(c, box_id, alert, now, rules))
+
+        def accept(connection: Connection) -> Accepted:
+            accepted = incidents.accept_alert(connection, box_id, alert, now, rules)
+            if sms is not None:
+                paths.take_sms(connection, box_id, sms, now, alert=True)
+            return accepted
+
+        return await self.write(accept)
 
     async def warm_up(self, rules: IntakeRules) -> None:
         """Take an alert in and take it back, so that the first real one finds all compiled."""

@@ -1,0 +1,34 @@
+"""The sequences of the SMS that go to boxes: each given once, whatever happens to this process."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from vigibip.base.clock import Clock
+from vigibip.post.store.second_path import SecondPathStore
+
+_BLOCK = 32
+_FROM = datetime(2026, 1, 1, tzinfo=UTC)
+# A clock that shows more (the year 2094) would leave too few.
+_FLOOR_MAX = 2**31
+
+
+class Sequences:
+    """For every box its own, reserved in blocks on the disk before the first of them is used."""
+
+    def __init__(self, store: SecondPathStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._left: dict[str, range] = {}
+
+    async def take(self, box_id: str) -> int:
+        """Return a sequence that no SMS to this box ever had. Raises StorageError."""
+        left = self._left.get(box_id)
+        if not left:
+            # No box is sent an SMS a second: the clock is ahead of whatever a lost store gave.
+            seconds = int((self._clock.utc() - _FROM).total_seconds())
+            floor = seconds if 0 < seconds < _FLOOR_MAX else 1
+            first = await self._store.reserve_sequences(box_id, _BLOCK, floor)
+            left = range(first, first + _BLOCK)
+        self._left[box_id] = left[1:]
+        return left[0]

@@ -1,0 +1,181 @@
+"""What boxes are told of SMS: the post's numbers, and the officer whom they may call themselves.
+
+One edition for all boxes: it changes with the modems' numbers, with a box's own, and with the
+officer's codes. It is at least the seconds of Unix time at its making, so that a store that was
+brought back from a copy does not give an old edition to new contents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from vigibip.alert.life import IllegalEventError, IncidentState
+from vigibip.post.store import incidents, messages
+from vigibip.post.store.codes import Reason, Verdict, unproven
+from vigibip.post.store.incidents import Change
+from vigibip.post.store.records import Told
+from vigibip.post.store.schema import (
+    Alert,
+    Incident,
+    OfficerPhone,
+    OfficerPhoneCode,
+    SmsContacts,
+)
+
+_EDITION_MAX = 2**32 - 1
+_ROW = 1
+VIA = "sms"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class CalledOfficer:
+    """The officer whom boxes call: his number, and what proves his answer."""
+
+    number: str
+    salt: bytes
+    digests: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ContactsView:
+    edition: int
+    post_numbers: tuple[str, ...]
+    officer: CalledOfficer | None
+
+
+def edition(connection: Connection) -> int:
+    """Return the edition in force; 0 when nothing was ever to be told."""
+    return connection.execute(select(SmsContacts.edition)).scalar() or 0
+
+
+def current(connection: Connection) -> ContactsView:
+    row = connection.execute(select(SmsContacts.edition, SmsContacts.post_numbers)).first()
+    if row is None:
+        return ContactsView(0, (), None)
+    officer = connection.execute(
+        select(OfficerPhone.callsign, OfficerPhone.number, OfficerPhone.salt)
+        .order_by(OfficerPhone.made_at.desc(), OfficerPhone.callsign)
+        .limit(1)
+    ).first()
+    if officer is None:
+        return ContactsView(row[0], tuple(row[1]), None)
+    digests = connection.execute(
+        select(OfficerPhoneCode.digest)
+        .where(OfficerPhoneCode.callsign == officer[0], OfficerPhoneCode.used_at.is_(None))
+        .order_by(OfficerPhoneCode.id)
+    ).scalars()
+    called = CalledOfficer(officer[1], officer[2], tuple(digests))
+    return ContactsView(row[0], tuple(row[1]), called)
+
+
+def renew(connection: Connection, now: datetime, *, above: int = 0) -> int:
+    """Give what boxes are told a new edition, above `above` too, and return it."""
+    row = connection.execute(select(SmsContacts.edition)).first()
+    before = 0 if row is None else row[0]
+    new = min(_EDITION_MAX, max(before + 1, above + 1, int(now.timestamp())))
+    if row is None:
+        connection.execute(insert(SmsContacts).values(id=_ROW, edition=new, post_numbers=[]))
+    else:
+        connection.execute(update(SmsContacts).values(edition=new))
+    return new
+
+
+def use_numbers(connection: Connection, numbers: Sequence[str], now: datetime) -> None:
+    """Tell boxes these numbers of the post's modems; the same ones change nothing."""
+    held = connection.execute(select(SmsContacts.post_numbers)).scalar()
+    if list(numbers) == (held or []):
+        return
+    renew(connection, now)
+    connection.execute(update(SmsContacts).values(post_numbers=list(numbers)))
+
+
+def put_officer(
+    connection: Connection,
+    callsign: str,
+    number: str,
+    salt: bytes,
+    digests: Sequence[bytes],
+    now: datetime,
+) -> None:
+    """Record an officer's number and SMS card, his former one void: now it is he who is called."""
+    _forget(connection, callsign)
+    connection.execute(
+        insert(OfficerPhone).values(callsign=callsign, number=number, salt=salt, made_at=now)
+    )
+    connection.execute(
+        insert(OfficerPhoneCode), [{"callsign": callsign, "digest": one} for one in digests]
+    )
+    renew(connection, now)
+
+
+def remove_officer(connection: Connection, callsign: str, now: datetime) -> bool:
+    """No box calls him any more; False when none did."""
+    if not _forget(connection, callsign):
+        return False
+    renew(connection, now)
+    return True
+
+
+def _forget(connection: Connection, callsign: str) -> bool:
+    connection.execute(delete(OfficerPhoneCode).where(OfficerPhoneCode.callsign == callsign))
+    gone = connection.execute(delete(OfficerPhone).where(OfficerPhone.callsign == callsign))
+    return gone.rowcount > 0
+
+
+def judge_answer(
+    connection: Connection, box_id: str, alert_id: str, digest: bytes, now: datetime
+) -> Verdict | None:
+    """Judge what an officer answered to a box by SMS; None: this alert is not here yet.
+
+    A code serves one incident: told again for it, the box is told "coming" again.
+    """
+    incident_id = connection.execute(
+        select(Alert.incident).where(Alert.box == box_id, Alert.id == alert_id)
+    ).scalar_one_or_none()
+    if incident_id is None:
+        return None
+    code = connection.execute(
+        select(
+            OfficerPhoneCode.id,
+            OfficerPhoneCode.callsign,
+            OfficerPhoneCode.used_at,
+            OfficerPhoneCode.used_for,
+        ).where(OfficerPhoneCode.digest == digest)
+    ).first()
+    if code is None or (code[2] is not None and code[3] != incident_id):
+        unproven(connection, incident_id, "?", VIA, Reason.WRONG_SMS_CODE, now)
+        return Verdict(None, Reason.WRONG_SMS_CODE, False)
+    if code[2] is not None:
+        return Verdict(_told_again(connection, incident_id, box_id, alert_id, now), None, False)
+    connection.execute(
+        update(OfficerPhoneCode)
+        .where(OfficerPhoneCode.id == code[0])
+        .values(used_at=now, used_for=incident_id)
+    )
+    renew(connection, now)
+    try:
+        change = incidents.answer(connection, incident_id, by=code[1], via=VIA, now=now)
+    except IllegalEventError:
+        # It was closed meanwhile; he came all the same, and his box waits to hear that we know.
+        return Verdict(_told_again(connection, incident_id, box_id, alert_id, now), None, False)
+    if not any(one.box_id == box_id and alert_id in one.alerts for one in change.messages):
+        again = _told_again(connection, incident_id, box_id, alert_id, now)
+        change = Change(change.incident_id, change.state, (*change.messages, *again.messages))
+    return Verdict(change, None, False)
+
+
+def _told_again(
+    connection: Connection, incident_id: str, box_id: str, alert_id: str, now: datetime
+) -> Change:
+    state = connection.execute(select(Incident.state).where(Incident.id == incident_id))
+    outstanding = [
+        one
+        for one in messages.outstanding(connection, box_id)
+        if one.state is Told.COMING and alert_id in one.alerts
+    ]
+    told = outstanding or messages.tell(connection, Told.COMING, [(box_id, alert_id)], now)
+    return Change(incident_id, IncidentState(state.scalar_one()), tuple(told))
