@@ -12,6 +12,7 @@ from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import Contacts, OfficerContact
 from vigibip.alert.officer_codes import code_digest
 from vigibip.alert.sms_form import SmsKind, SmsMessage, has_form, read_sms, write_sms
+from vigibip.base.trace import Trace
 from vigibip.box.config import BoxSettings
 from vigibip.box.daemon import BoxDaemon
 from vigibip.box.enrolment import EnrolledPost, Enrolment, save_enrolment
@@ -152,6 +153,7 @@ class SmsBox(DrivenBox):
         self.sms.up = True
         self._seed = chance_seed
         self._down_sequence = 0
+        self.stages: list[str] = []
         super().__init__(settings)
 
     def _build(self) -> BoxDaemon:
@@ -162,6 +164,7 @@ class SmsBox(DrivenBox):
             link=self.link,
             carriers=[self.carrier],
             sms_provider=self.sms,
+            trace=Trace(lambda stamp: self.stages.append(stamp.decode().split()[0])),
             chance=random.Random(self._seed),
         )
 

@@ -342,6 +342,16 @@ async def test_an_hour_of_presses_without_data_goes_in_order_a_few_at_a_time(
     await box.daemon.stop()
 
 
+async def test_the_stamps_tell_when_an_sms_left(box: SmsBox, bip: Bip) -> None:
+    box.sms.held = True
+    alert = await box.press(bip)
+    assert "box.sms_sent" not in box.stages
+    box.sms.flush()
+    await box.post_says(SmsKind.RECEIPT, alert)
+    wanted = ["box.opened", "box.published", "box.stored", "box.sms_sent", "box.receipt"]
+    assert [stage for stage in box.stages if stage in wanted] == wanted
+
+
 async def test_the_path_is_told(box: SmsBox, bip: Bip) -> None:
     told = box.told
     assert told["up"] is True

@@ -111,6 +111,7 @@ class SecondPath:
             clock=clock,
             trust=trust,
             timers=timers,
+            trace=trace,
         )
 
     @property

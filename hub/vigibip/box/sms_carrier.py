@@ -9,6 +9,7 @@ from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import Alert, Answer, BoxStatus, OfficerAnswer, Receipt
 from vigibip.alert.sms_form import SmsKind, SmsMessage
 from vigibip.base.clock import Clock
+from vigibip.base.trace import Trace
 from vigibip.box import sms_words
 from vigibip.box.carrier import CarrierEvents
 from vigibip.box.path_proof import PathProof
@@ -73,6 +74,7 @@ class SmsCarrier:
         clock: Clock,
         trust: ClockTrust,
         timers: Timers,
+        trace: Trace,
     ) -> None:
         self.name = "sms"
         self.schedule = schedule
@@ -81,6 +83,7 @@ class SmsCarrier:
         self._clock = clock
         self._trust = trust
         self._timers = timers
+        self._trace = trace
         self._events: CarrierEvents | None = None
         self._told_up = False
         self._waiting: dict[str, _Waiting] = {}
@@ -153,8 +156,9 @@ class SmsCarrier:
         self._events.carrier_up(self)
 
     def sms_left(self, key: str) -> None:
-        if (waiting := self._of(key)) is not None:
+        if (waiting := self._of(key)) is not None and not waiting.gone:
             waiting.gone = True
+            self._trace.stamp("box.sms_sent", key.partition(":")[2])
 
     def sms_failed(self, key: str, error: SmsError) -> None:
         waiting = self._of(key)
