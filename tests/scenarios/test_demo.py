@@ -68,6 +68,31 @@ async def test_one_press_goes_through_everything_and_the_answer_is_felt() -> Non
     assert told["total_s"] > told["ready_s"] > 0
 
 
+async def test_without_data_the_same_press_goes_by_sms() -> None:
+    code, out, talk = await run_demo("--once", "--data-cut", "--json")
+    assert code == 0, talk
+    told = json.loads(out)
+    at_ms = {stage["stage"]: stage["ms"] for stage in told["stages"]}
+    assert told["felt"] is True
+    assert set(at_ms) <= set(STAGES)
+    order = [
+        ["box.opened", "sms.alert.modem", "sms.alert.operator", "sms.alert.delivered"],
+        ["sms.alert.delivered", "post.sms_received", "post.committed", "radio.ptt"],
+        ["post.committed", "sms.receipt.modem", "sms.receipt.operator", "sms.receipt.delivered"],
+        ["sms.receipt.delivered", "box.receipt", "bip.delivered"],
+        ["post.answered", "sms.coming.modem", "sms.coming.delivered", "box.answer", "bip.coming"],
+    ]
+    for chain in order:
+        assert [at_ms[stage] for stage in chain] == sorted(at_ms[stage] for stage in chain), chain
+
+
+async def test_the_data_is_cut_in_the_scripted_run_alone() -> None:
+    code, out, talk = await run_demo("--data-cut")
+    assert code == 2
+    assert out == ""
+    assert "--once" in talk
+
+
 async def test_without_a_terminal_the_keyboard_demo_says_what_to_do() -> None:
     code, out, talk = await run_demo()
     assert code == 1

@@ -13,6 +13,13 @@ def test_what_is_written_is_valid_toml_with_the_same_values(tmp_path: Path) -> N
         "enabled": True,
         "radio": {"voice": {"audio_out": "unix:/run/x", "ptt_lead_ms": 0}, "level": -3.5},
         "relay": {},
+        "sms": {
+            "modems": [
+                {"name": "un", "port": "/dev/a"},
+                {"name": "deux", "port": "/dev/b", "lines": {"pwrkey": 4}},
+            ],
+            "tell_unanswered": False,
+        },
     }
     path = tmp_path / "post.toml"
     write_toml(path, table)

@@ -48,8 +48,26 @@ def test_shops_show_what_their_bearers_felt_and_what_waits() -> None:
 def test_a_cut_network_is_told() -> None:
     cut = scene()
     cut.network_open = False
-    assert "réseau coupé" in picture(cut)
-    assert "réseau ouvert" in picture(scene())
+    assert "données coupées" in picture(cut)
+    assert "données ouvertes" in picture(scene())
+
+
+def test_an_alert_that_went_by_sms_shows_modem_and_operator() -> None:
+    sms = scene()
+    assert "opérateur" not in picture(sms)
+    sms.stamps = {
+        "press": 5 * MS,
+        "sms.alert.modem": 30 * MS,
+        "sms.alert.operator": 3030 * MS,
+        "sms.alert.delivered": 6030 * MS,
+    }
+    text = picture(sms)
+    (chain,) = [line for line in text.splitlines() if " disque " in line]
+    assert " modem " in chain
+    assert " opérateur " in chain
+    assert "réseau" not in chain
+    assert "6 025,0" in text
+    assert text.count("(simulé)") == 3, "what is simulated says so"
 
 
 def test_an_unknown_queue_is_not_shown_as_empty() -> None:

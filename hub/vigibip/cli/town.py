@@ -24,16 +24,23 @@ def demo(
     once: Annotated[
         bool, typer.Option("--once", help="Un appui jusqu'à la réponse, sans clavier.")
     ] = False,
+    data_cut: Annotated[
+        bool, typer.Option("--data-cut", help="Avec --once : sans données, tout passe par SMS.")
+    ] = False,
     as_json: Json = False,
     shops: Shops = 3,
 ) -> None:
     """La ville dans le terminal : appuyer, couper le réseau, répondre."""
     import asyncio
 
+    from vigibip.base.errors import UsageError
+
+    if data_cut and not once:
+        raise UsageError("--data-cut va avec --once ; au clavier, la touche c coupe les données")
     if once:
         from vigibip.town.demo import run_once
 
-        result = asyncio.run(run_once(_say, shops=1, started_s=_STARTED_S))
+        result = asyncio.run(run_once(_say, shops=1, data_cut=data_cut, started_s=_STARTED_S))
         if as_json:
             typer.echo(result.to_json())
         else:

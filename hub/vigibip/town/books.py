@@ -8,6 +8,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ class PostBook(_Book):
 
     def alert_ids(self) -> Counter[str]:
         return Counter(row[0] for row in self._rows("SELECT id FROM alert"))
+
+    def pressed_at(self) -> dict[str, datetime | None]:
+        """Return when each alert's button went down, as the post was told; None when unknown."""
+        return {
+            row[0]: None if row[1] is None else datetime.fromisoformat(row[1]).replace(tzinfo=UTC)
+            for row in self._rows("SELECT id, pressed_at FROM alert")
+        }
 
     def is_answered(self, alert_id: str) -> bool:
         """Tell whether the alert's incident has a proven answer."""

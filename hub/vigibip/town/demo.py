@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 from vigibip.radio.speech import announcement_text
 from vigibip.town.errors import HopError, TownError
-from vigibip.town.real import Shop, Town, TownPlan
+from vigibip.town.mobile import MobilePlan
+from vigibip.town.network import Cut
+from vigibip.town.real import Town, TownPlan
+from vigibip.town.running_shop import Shop
 from vigibip.town.shop import Press
 from vigibip.town.timeline import (
     COMING,
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 _HOP_DEADLINE_S = 20.0
 # "Coming" is polled for by the bip, and an officer keys only while the channel is free.
 _ANSWER_DEADLINE_S = 60.0
+# Modem and operator take up to eight seconds each way.
+_SMS_HOP_DEADLINE_S = 60.0
 _POLL_S = 0.05
 # As a radio's keypad sends a stored number.
 _TONE_MS = 80
@@ -53,7 +58,9 @@ class OnceResult:
 
     def to_text(self) -> str:
         """Return the timeline as lines for people."""
-        lines = [f"{stage.ms:>10.1f} ms  {STAGES[stage.stage]}" for stage in self.stages]
+        lines = [
+            f"{stage.ms:>10.1f} ms  {STAGES.get(stage.stage, stage.stage)}" for stage in self.stages
+        ]
         lines.append(self.message or "la réponse de l'agent a été sentie dans la paume")
         lines.append(f"ville prête en {self.ready_s:.1f} s, tout en {self.total_s:.1f} s")
         return "\n".join(lines)
@@ -74,21 +81,30 @@ class OnceResult:
 
 
 async def run_once(
-    progress: Callable[[str], None], *, shops: int, started_s: float | None = None
+    progress: Callable[[str], None],
+    *,
+    shops: int,
+    data_cut: bool = False,
+    started_s: float | None = None,
 ) -> OnceResult:
     """Build a town, press one bip, answer as the officer would, wait until the palm feels it.
 
-    `started_s`: when the command began, on CLOCK_MONOTONIC. Raises TownError when the town does
+    `data_cut`: the boxes lose their network before the press, and SMS carry it. `started_s`: when
+    the command began, on CLOCK_MONOTONIC. Raises TownError when the town does
     not start; a hop that does not happen is told in the result.
     """
     started_s = time.monotonic() if started_s is None else started_s
     failed: HopError | None = None
     # Said once: nobody can answer over an announcement, and whoever waits here has no radio.
-    async with Town(TownPlan(shops=shops, sayings=1), progress) as town:
+    plan = TownPlan(shops=shops, sayings=1, mobile=MobilePlan() if data_cut else None)
+    async with Town(plan, progress) as town:
+        if data_cut:
+            await cut_data(town)
+            progress("les données sont coupées : tout passe par SMS")
         ready_s = time.monotonic() - started_s
         press = town.press(1)
         try:
-            await follow(town, press, progress)
+            await follow(town, press, progress, _SMS_HOP_DEADLINE_S if data_cut else None)
         except HopError as error:
             failed = error
             for tail in town.log_tails():
@@ -104,13 +120,27 @@ async def run_once(
     )
 
 
-async def follow(town: Town, press: Press, progress: Callable[[str], None]) -> None:
+async def cut_data(town: Town) -> None:
+    """Cut every box's network; return once each box knows. Raises TownError."""
+    for shop in town.shops:
+        await shop.network.cut(Cut.REFUSED)
+    for shop in town.shops:
+        await shop.wait_data_down()
+
+
+async def follow(
+    town: Town,
+    press: Press,
+    progress: Callable[[str], None],
+    hop_deadline_s: float | None = None,
+) -> None:
     """Go with one press to its end. Raises HopError with the stage that was not reached."""
+    hop_deadline_s = hop_deadline_s or _HOP_DEADLINE_S
     alert_id = await press.bip.alert_id(press, _HOP_DEADLINE_S)
     # "Delivered" implies "heard": with a slow disk the post's receipt may be felt first.
     await reach(town, alert_id, HEARD, _HOP_DEADLINE_S, or_stage=DELIVERED)
     for stage in (PTT, DELIVERED):
-        await reach(town, alert_id, stage, _HOP_DEADLINE_S)
+        await reach(town, alert_id, stage, hop_deadline_s)
         progress(STAGES[stage])
     await answer(town, alert_id)
     progress(STAGES[KEYED])

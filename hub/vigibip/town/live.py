@@ -16,8 +16,10 @@ from vigibip.town.children import dies_with_parent
 from vigibip.town.demo import answer, incident_of, spoken
 from vigibip.town.errors import TownError
 from vigibip.town.keys import Keys
+from vigibip.town.mobile import MobilePlan
 from vigibip.town.network import Cut
-from vigibip.town.real import Shop, Town, TownPlan
+from vigibip.town.real import Town, TownPlan
+from vigibip.town.running_shop import Shop
 from vigibip.town.shop import Press
 from vigibip.town.timeline import PRESS, PTT
 from vigibip.town.view import Scene, ShopLine, render
@@ -31,7 +33,7 @@ async def run_live(say: Callable[[str], None], *, shops: int) -> None:
     """Show a town until its watcher quits. Raises TownError without a terminal."""
     try:
         with Keys() as keys:
-            async with Town(TownPlan(shops=shops, console=True), say) as town:
+            async with Town(_plan(shops), say) as town:
                 await town.load_store()
                 await _Demo(town, keys).run()
     except OSError as error:
@@ -47,11 +49,15 @@ async def run_quietly(say: Callable[[str], None], *, shops: int) -> None:
     end = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, end.set)
-    async with Town(TownPlan(shops=shops, console=True), say) as town:
+    async with Town(_plan(shops), say) as town:
         if town.console_login:
             say(f"console : {town.console_url}")
             say(f"première connexion : {town.console_login}")
         await end.wait()
+
+
+def _plan(shops: int) -> TownPlan:
+    return TownPlan(shops=shops, console=True, mobile=MobilePlan())
 
 
 class _Demo:

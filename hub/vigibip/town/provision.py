@@ -11,7 +11,7 @@ from vigibip.town.children import Children, vigibip_command
 from vigibip.town.errors import TownError
 from vigibip.town.plans import ShopPlan
 
-TomlTable = dict[str, "str | int | float | bool | TomlTable"]
+TomlTable = dict[str, "str | int | float | bool | TomlTable | list[TomlTable]"]
 _INIT_DEADLINE_S = 120.0
 
 
@@ -26,11 +26,14 @@ def _lines(table: TomlTable, prefix: str) -> list[str]:
     lines = [
         f"{key} = {json.dumps(value)}"
         for key, value in table.items()
-        if not isinstance(value, dict)
+        if not isinstance(value, dict | list)
     ]
     for key, value in table.items():
         if isinstance(value, dict):
             lines += [f"[{prefix}{key}]", *_lines(value, f"{prefix}{key}.")]
+        elif isinstance(value, list):
+            for one in value:
+                lines += [f"[[{prefix}{key}]]", *_lines(one, f"{prefix}{key}.")]
     return lines
 
 
@@ -44,11 +47,15 @@ class PostProvision:
     async def init(self) -> None:
         await self.run("post-init", "init", deadline_s=_INIT_DEADLINE_S)
 
-    async def enrol(self, plan: ShopPlan) -> str:
-        """Make the shop known to the post and return the one-time token for its box."""
+    async def enrol(self, plan: ShopPlan, phone: str | None = None) -> str:
+        """Make the shop known to the post and return the one-time token for its box.
+
+        `phone`: the number that the box's SMS come from; None when it sends none.
+        """
         told = await self.run(
             *("post-enrol", "enrol", "--json"),
             *("--name", plan.name, "--spoken", plan.spoken, "--address", plan.address),
+            *(() if phone is None else ("--phone", phone)),
         )
         return str(_json(told, "post enrol")["token"])
 

@@ -15,11 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vigibip.base.clock import SystemClock
-from vigibip.base.config import load_settings
-from vigibip.base.errors import PeerError
 from vigibip.base.trace import TRACE_VARIABLE
-from vigibip.box.config import BoxSettings
-from vigibip.box.control import ask
 from vigibip.post.authority import Authority
 from vigibip.post.config import PostSettings, load_post_settings
 from vigibip.radio.channel import ChannelServer, SimulatedChannel
@@ -27,11 +23,11 @@ from vigibip.town.air import CALM, Air, Weather
 from vigibip.town.broker import Broker, BrokerKind
 from vigibip.town.children import Child, Children, tail, vigibip_command
 from vigibip.town.errors import TownError
-from vigibip.town.network import NetworkLink
+from vigibip.town.mobile import Mobile, MobilePlan
 from vigibip.town.places import Place, cache_directory, free_ports, is_listening
-from vigibip.town.plans import BIPS_A_SHOP, RADIO_CHANNEL, ShopPlan, plan_of
-from vigibip.town.provision import BoxProvision, PostProvision, TomlTable, lead_through, write_toml
-from vigibip.town.shop import Bip, Press, Receiver
+from vigibip.town.provision import PostProvision, TomlTable, write_toml
+from vigibip.town.running_shop import Shop
+from vigibip.town.shop import Press
 from vigibip.town.stamps import Stamps
 from vigibip.town.together import together
 
@@ -68,105 +64,8 @@ class TownPlan:
     """Settings of every box beyond those that the town itself gives."""
     relay: TomlTable = field(default_factory=dict)
     """Settings of the post's relay."""
-
-
-class Shop:
-    """One shop of the running town."""
-
-    def __init__(self, town: Town, number: int) -> None:
-        self.number = number
-        self.plan: ShopPlan = plan_of(number)
-        self.label = f"box-{number}"
-        self.box: Child | None = None
-        self._town = town
-        directory = town.place.make(f"shop-{number}")
-        mac = bytes((0x02, 0x56, 0x42, number >> 8, number & 0xFF, 0))
-        self.receiver = Receiver(town.air, directory / "receiver", mac)
-        self.bips = [
-            Bip(
-                town.air,
-                town.stamps,
-                directory / f"bip-{index}",
-                name=f"bip {index}",
-                mac=mac[:5] + bytes((index,)),
-                sample_heap=town.plan.sample_heap,
-            )
-            for index in range(1, BIPS_A_SHOP + 1)
-        ]
-        self.network = NetworkLink(
-            "127.0.0.1", town.broker_port, delay_ms=town.plan.network_delay_ms
-        )
-        self._config = directory / "box.toml"
-        self._commands = BoxProvision(town.children, self.label, self._config)
-        self._data_dir = directory / "box"
-
-    @property
-    def settings(self) -> BoxSettings:
-        return load_settings(BoxSettings, self._config)
-
-    async def fit_out(self) -> None:
-        """Power the devices and pair the bips: all that needs no post yet."""
-        await self.network.start()
-        self._data_dir.mkdir(mode=0o700)
-        self._write_config()
-        await together(
-            *(self._commands.pair(bip.device_id, bip.name, bip.key) for bip in self.bips),
-            self.receiver.device.start(),
-            *(bip.start() for bip in self.bips),
-        )
-
-    async def join(self) -> None:
-        """Enrol the box at the running post, and power it."""
-        token = await self._town.post_commands.enrol(self.plan)
-        await self._town.wait_enrolment_served()
-        await self._commands.enrol(token)
-        lead_through(self.settings, self.network.host, self.network.port)
-        await self.start_box()
-        await self.wait_connected()
-
-    def _write_config(self) -> None:
-        write_toml(
-            self._config,
-            {
-                "data_dir": str(self._data_dir),
-                "receiver_port": str(self.receiver.device.port_path),
-                "radio_channel": RADIO_CHANNEL,
-                "has_rtc": True,
-                **self._town.plan.box,
-            },
-        )
-
-    async def wait_connected(self) -> None:
-        """Return once the box has its receiver and its way to the post. Raises TownError."""
-        deadline_s = self._town.clock.monotonic_s() + _READY_DEADLINE_S
-        while True:
-            try:
-                told = await asyncio.to_thread(ask, self.settings.control_path, "status")
-            except PeerError:
-                told = {"carriers": [], "faults": []}
-            if not told["faults"] and any(carrier["up"] for carrier in told["carriers"]):
-                return
-            if self._town.clock.monotonic_s() > deadline_s:
-                faults = [fault["text"] for fault in told["faults"]]
-                tail_text = self.box.log_tail() if self.box else ""
-                raise TownError(f"{self.label} n'est pas prêt : {faults}\n{tail_text}")
-            await self._town.clock.sleep(_LOOK_S)
-
-    async def start_box(self) -> None:
-        """Power the box, for the first time or again."""
-        command = vigibip_command("box", "run", "--config", str(self._config))
-        self.box = await self._town.children.start(self.label, command)
-
-    async def kill_box(self) -> None:
-        """Cut the box's power."""
-        if self.box is not None:
-            await self.box.kill()
-
-    async def close(self) -> None:
-        for bip in self.bips:
-            await bip.close()
-        await self.receiver.close()
-        await self.network.stop()
+    mobile: MobilePlan | None = None
+    """The second path; None: boxes and post have no modem."""
 
 
 class Town:
@@ -178,6 +77,9 @@ class Town:
         self.stamps = Stamps()
         self.clock = SystemClock()
         self.air = Air(self.clock, plan.weather, plan.seed)
+        self.mobile = (
+            None if plan.mobile is None else Mobile(self.clock, plan.mobile, self._tell, plan.seed)
+        )
         self.shops: list[Shop] = []
         self.post: Child | None = None
         self.console_login = ""
@@ -241,6 +143,9 @@ class Town:
         """Build and start everything. Raises TownError with the last words of what failed."""
         self.stamps.start(self._trace_path)
         await self._channel_server.start()
+        if self.mobile is not None:
+            for number, port in self._post_modems():
+                self.mobile.at_terminal(number, port)
         self._write_post_config()
         self._progress("le poste et les commerces se préparent")
         cached_clips = cache_directory() / "clips"
@@ -273,6 +178,8 @@ class Town:
             if self._store is not None:
                 ends.callback(self._store.close)
             ends.push_async_callback(self.air.close)
+            if self.mobile is not None:
+                ends.push_async_callback(self.mobile.close)
             ends.push_async_callback(self._channel_server.close)
             ends.push_async_callback(self.children.close)
             for shop in self.shops:
@@ -331,6 +238,7 @@ class Town:
                 "enrolment": {"host": "127.0.0.1", "port": enrolment_port},
                 "console": {"host": "127.0.0.1", "port": console_port},
                 "relay": self.plan.relay,
+                **({} if self.mobile is None else {"sms": {"modems": self._modem_tables()}}),
                 "radio": {
                     "voice": {
                         "audio_out": f"unix:{self._channel_path}",
@@ -340,6 +248,29 @@ class Town:
                 },
             },
         )
+
+    def _post_modems(self) -> list[tuple[str, Path]]:
+        """Return the number and the port of each of the post's modems."""
+        numbers = [] if self.mobile is None else self.mobile.post_numbers
+        return [
+            (number, self.place.root / f"post-modem-{index}")
+            for index, number in enumerate(numbers, start=1)
+        ]
+
+    def _modem_tables(self) -> list[TomlTable]:
+        rate_per_min = 0.0 if self.mobile is None else self.mobile.plan.rate_per_min
+        return [
+            {
+                "name": port.name,
+                "port": str(port),
+                "number": number,
+                "rate_per_min": rate_per_min,
+            }
+            for number, port in self._post_modems()
+        ]
+
+    def _tell(self, stage: str, subject: str, at_s: float) -> None:
+        self.stamps.record(stage, subject, int(at_s * 1e9))
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {

@@ -16,6 +16,13 @@ AUDIO = "radio.audio"
 KEYED = "officer.keyed"
 COMING = "bip.coming"
 UNANSWERED = "bip.unanswered"
+ALERT_HANDED = "sms.alert.modem"
+ALERT_TAKEN = "sms.alert.operator"
+ALERT_ARRIVED = "sms.alert.delivered"
+RECEIPT_HANDED = "sms.receipt.modem"
+RECEIPT_TAKEN = "sms.receipt.operator"
+RECEIPT_ARRIVED = "sms.receipt.delivered"
+RECEIPT = "box.receipt"
 
 # In the order in which a press without trouble meets them; people read the text.
 STAGES: dict[str, str] = {
@@ -30,13 +37,27 @@ STAGES: dict[str, str] = {
     PTT: "radio : émission (PTT)",
     AUDIO: "radio : premier son",
     "post.receipted": "poste : reçu envoyé",
-    "box.receipt": "boîtier : reçu arrivé",
+    RECEIPT: "boîtier : reçu arrivé",
     DELIVERED: "bip : « transmis » dans la paume",
     KEYED: "agent : répond (DTMF)",
     "post.answered": "poste : réponse vérifiée",
     "box.answer": "boîtier : réponse reçue",
     "post.told": "poste : le boîtier a la réponse",
     COMING: "bip : « on arrive » dans la paume",
+    # By SMS; modems and operator of the town are simulated, and are told as such.
+    ALERT_HANDED: "modem du boîtier (simulé) : SMS d'alerte confié",
+    ALERT_TAKEN: "opérateur (simulé) : SMS d'alerte pris",
+    "box.sms_sent": "boîtier : SMS d'alerte parti",
+    ALERT_ARRIVED: "opérateur (simulé) : SMS d'alerte remis au poste",
+    "post.sms_received": "poste : SMS d'alerte vérifié",
+    RECEIPT_HANDED: "modem du poste (simulé) : SMS de reçu confié",
+    RECEIPT_TAKEN: "opérateur (simulé) : SMS de reçu pris",
+    "post.sms_sent": "poste : SMS de reçu parti",
+    RECEIPT_ARRIVED: "opérateur (simulé) : SMS de reçu remis au boîtier",
+    "sms.coming.modem": "modem du poste (simulé) : SMS « on arrive » confié",
+    "sms.coming.operator": "opérateur (simulé) : SMS « on arrive » pris",
+    "post.sms_answered": "poste : SMS « on arrive » parti",
+    "sms.coming.delivered": "opérateur (simulé) : SMS « on arrive » remis au boîtier",
 }
 
 

@@ -10,7 +10,17 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from vigibip.town.timeline import COMING, DELIVERED, HEARD, PRESS, STAGES, timeline
+from vigibip.town.timeline import (
+    ALERT_ARRIVED,
+    ALERT_HANDED,
+    ALERT_TAKEN,
+    COMING,
+    DELIVERED,
+    HEARD,
+    PRESS,
+    STAGES,
+    timeline,
+)
 
 # The chain as it is drawn, and the stage that lights each of its links.
 _CHAIN: tuple[tuple[str, str], ...] = (
@@ -23,6 +33,10 @@ _CHAIN: tuple[tuple[str, str], ...] = (
     ("agent", "officer.keyed"),
     ("paume", "bip.coming"),
 )
+# What stands in the place of the network when an SMS carried the alert.
+_SMS_LINKS = (("modem", ALERT_HANDED), ("opérateur", ALERT_TAKEN), ("SMS", ALERT_ARRIVED))
+
+_CUT = "[bold red]données coupées : place aux SMS (modems et opérateur simulés)[/]"
 
 _FELT = {
     PRESS: "appuyé",
@@ -35,7 +49,7 @@ _FELT = {
 }
 
 KEYS_HELP = (
-    "[b]1-9[/b] appuyer   [b]c[/b] couper / rétablir le réseau   [b]r[/b] répondre (DTMF)   "
+    "[b]1-9[/b] appuyer   [b]c[/b] couper / rétablir les données   [b]r[/b] répondre (DTMF)   "
     "[b]f[/b] finir   [b]e[/b] écouter   [b]q[/b] quitter"
 )
 
@@ -86,7 +100,7 @@ def render(scene: Scene) -> RenderableType:
             Text.from_markup(KEYS_HELP),
         ),
         title="VigiBip, ville de démonstration",
-        subtitle="réseau ouvert" if scene.network_open else "[bold red]réseau coupé[/]",
+        subtitle="données ouvertes" if scene.network_open else _CUT,
         border_style="green" if scene.network_open else "red",
     )
 
@@ -118,7 +132,10 @@ def _bip(name: str, stage: str) -> Text:
 
 def _chain(scene: Scene) -> RenderableType:
     parts: list[tuple[str, str]] = []
-    for name, stage in _CHAIN:
+    links = list(_CHAIN)
+    if ALERT_HANDED in scene.stamps:
+        links[3:4] = _SMS_LINKS
+    for name, stage in links:
         lit = stage in scene.stamps
         parts.append((f" {name} ", "bold black on green" if lit else "dim"))
         parts.append((" → ", "green" if lit else "dim"))

@@ -24,6 +24,10 @@ BENCHES: dict[str, tuple[str, str]] = {
         "vigibip.town.benches.durability",
         "1,500 alerts while box, broker and post are killed; a mosquitto bridge beside it",
     ),
+    "sms": (
+        "vigibip.town.benches.sms",
+        "presses without data, from the button to the receipt by SMS; a town-wide data cut",
+    ),
     "fuzz": (
         "vigibip.town.benches.fuzz",
         "a million hostile inputs on the AT grammar and on the PDUs, and on what else is read",

@@ -21,7 +21,8 @@ from vigibip.town.benches.report import Figure, Report, machine_figures
 from vigibip.town.books import BoxBook, PostBook
 from vigibip.town.device import Feel
 from vigibip.town.errors import TownError
-from vigibip.town.real import Shop, Town, TownPlan
+from vigibip.town.real import Town, TownPlan
+from vigibip.town.running_shop import Shop
 from vigibip.town.shop import Bip, Press
 from vigibip.town.timeline import COMING
 from vigibip.town.together import together

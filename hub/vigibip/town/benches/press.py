@@ -24,7 +24,8 @@ from vigibip.town.benches.report import (
 from vigibip.town.demo import incident_of, reach
 from vigibip.town.device import DeviceState
 from vigibip.town.errors import TownError
-from vigibip.town.real import Shop, Town, TownPlan
+from vigibip.town.real import Town, TownPlan
+from vigibip.town.running_shop import Shop
 from vigibip.town.shop import Bip
 from vigibip.town.timeline import (
     AUDIO,
