@@ -21,7 +21,7 @@ from tests.sms.rig import (
 )
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import StorageError
-from vigibip.modem.contract import ModemState
+from vigibip.modem.contract import ModemCause, ModemError, ModemState, SubmitResult
 from vigibip.sms.address import Address
 from vigibip.sms.contract import IncomingSms, SmsProvider
 from vigibip.sms.lanes import WAITING_MAX, Lane
@@ -280,6 +280,55 @@ async def test_what_will_never_go_is_not_tried_again(
     ]
 
 
+async def test_an_alert_is_tried_again_though_the_modem_says_never(
+    provider: ModemProvider, modem: ToldModem, clock: DrivenClock, diary: Diary
+) -> None:
+    mad = ModemError(ModemCause.BAD_PDU, advice="", retry=False, code="CMS 304")
+    modem.outcomes.extend([mad, mad])
+    provider.submit(sms("ALERTE", Lane.ALERT))
+    await clock.advance(60)
+    assert len(modem.taken) == 3
+    assert [one.text for one in diary.gone] == ["ALERTE"]
+    assert diary.failures == []
+
+
+async def test_a_listener_that_fails_does_not_end_sending(
+    provider: ModemProvider, modem: ToldModem, clock: DrivenClock, diary: Diary
+) -> None:
+    def left(*_: object) -> None:
+        raise KeyError("a mistake")
+
+    right, diary.left = diary.left, left  # type: ignore[method-assign]
+    provider.submit(sms("one"))
+    await clock.advance(30)
+    diary.left = right  # type: ignore[method-assign]
+    provider.submit(sms("ALERTE", Lane.ALERT))
+    await clock.advance(30)
+    assert [one.text for one in diary.gone] == ["ALERTE"]
+    assert modem.texts == ["one", "ALERTE"]
+    assert provider.up
+
+
+async def test_a_modem_that_fails_as_it_must_not_fails_one_sms_only(
+    provider: ModemProvider,
+    modem: ToldModem,
+    clock: DrivenClock,
+    diary: Diary,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def submit(*_: object, **__: object) -> SubmitResult:
+        raise KeyError("a mistake")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(modem, "submit", submit)
+        provider.submit(sms("ALERTE", Lane.ALERT))
+        await clock.advance(5)
+    assert [(error.cause, error.retry) for _, error in diary.failures] == [("mistake", True)]
+    provider.submit(sms("ALERTE", Lane.ALERT))
+    await clock.advance(30)
+    assert [one.text for one in diary.gone] == ["ALERTE"]
+
+
 @pytest.mark.parametrize("state", [ModemState.HUNG, ModemState.SEARCHING])
 async def test_a_modem_that_falls_during_an_attempt_is_waited_for(
     provider: ModemProvider,
@@ -491,7 +540,24 @@ async def test_a_reference_that_comes_round_speaks_of_the_newer(
     provider.submit(sms("new", report=True))
     await clock.advance(10)
     await modem.events.received(modem, status_report(7))
-    assert [one.text for one, _, _ in diary.reports] == ["new"]
+    # Nobody knows which one it speaks of: the older one may be what arrived.
+    assert [(one.text, delivered) for one, delivered, _ in diary.reports] == [("new", None)]
+
+
+async def test_a_reference_that_comes_round_after_its_report_is_as_good_as_new(
+    provider: ModemProvider, modem: ToldModem, clock: DrivenClock, diary: Diary
+) -> None:
+    modem.outcomes.extend([7, 7])
+    provider.submit(sms("old", report=True))
+    await clock.advance(10)
+    await modem.events.received(modem, status_report(7))
+    provider.submit(sms("new", report=True))
+    await clock.advance(10)
+    await modem.events.received(modem, status_report(7))
+    assert [(one.text, delivered) for one, delivered, _ in diary.reports] == [
+        ("old", True),
+        ("new", True),
+    ]
 
 
 # ---- what comes in
@@ -539,13 +605,14 @@ async def test_what_the_disk_refuses_comes_again(
         b"\x00\x04\xff",
         encode_deliver(Address.parse(STRANGER), UserData(dcs=4, body=b"\xff"), sent_utc=MORNING),
         encode_deliver(Address.parse(STRANGER), UserData(body=b"x"), sent_utc=MORNING, pid=0x40),
+        encode_deliver(Address.parse(STRANGER), UserData(body=b"x"), sent_utc=MORNING, pid=0x7F),
         encode_deliver(
             Address.parse(STRANGER),
             UserData(header=bytes.fromhex("05040b8423f0"), body=b"x"),
             sent_utc=MORNING,
         ),
     ],
-    ids=["empty", "zeros", "short", "data", "silent", "ports"],
+    ids=["empty", "zeros", "short", "data", "silent", "for-the-sim", "ports"],
 )
 async def test_what_is_for_nobody_is_let_go(
     provider: ModemProvider, modem: ToldModem, diary: Diary, pdu: bytes

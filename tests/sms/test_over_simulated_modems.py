@@ -121,9 +121,23 @@ async def test_an_alert_leaves_after_a_hang(kind: HangKind) -> None:
                 pair.box.provider.submit(alert)
         await pair.clock.advance(30)
         assert {one.text for one in pair.post.diary.texts} == {"ALERTE"}
-        # A modem out of its mind says "bad PDU", which reads as for ever; its user tries again.
-        refused_for_ever = kind is HangKind.PDU_REFUSED
-        assert all(error.retry != refused_for_ever for _, error in pair.box.diary.failures)
+        # Also where a modem out of its mind says "bad PDU", which reads as for ever.
+        assert all(error.retry for _, error in pair.box.diary.failures)
+
+
+async def test_a_modem_that_refuses_every_pdu_delays_an_alert_by_its_reset_only() -> None:
+    async with two() as pair:
+        await pair.clock.advance(20)
+        pair.box.modem.begin_hang(Hang.of(HangKind.PDU_REFUSED))
+        alert = sms("ALERTE", Lane.ALERT)
+        pair.box.provider.submit(alert)
+        for _ in range(60):
+            failed = len(pair.box.diary.failures)
+            await pair.clock.advance(1)
+            if len(pair.box.diary.failures) > failed:  # as its user does: again after 10 s
+                await pair.clock.advance(10)
+                pair.box.provider.submit(alert)
+        assert {one.text for one in pair.post.diary.texts} == {"ALERTE"}
 
 
 async def test_what_the_disk_refuses_is_brought_again() -> None:

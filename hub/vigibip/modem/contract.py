@@ -88,8 +88,9 @@ class ModemCause(StrEnum):
 class ModemError(PeerError):
     """The modem, its SIM or the network did not do it.
 
-    `advice` is French, for the technician. `retry` False means that this PDU will never go; True,
-    that it may go later. `code` is the modem's own words, such as "CMS 331"; "" without any.
+    `advice` is French, for the technician. `retry` False means that this PDU will never go, by
+    what the modem said, which may have gone mad: do not give an alert up for it; True, that it may
+    go later. `code` is the modem's own words, such as "CMS 331"; "" without any.
     """
 
     def __init__(self, cause: ModemCause, *, advice: str, retry: bool, code: str = "") -> None:

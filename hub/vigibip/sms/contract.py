@@ -130,7 +130,11 @@ class SmsEvents(Protocol):
     def failed(
         self, provider: SmsProvider, ticket: SmsTicket, sms: OutgoingSms, error: SmsError
     ) -> None:
-        """It was given up, after the provider's own short retries."""
+        """It was given up, after the provider's own short retries.
+
+        `error.retry` False is what the modem says, no proof: one that has gone mad says it of
+        everything, until it has been reset. An alert is submitted again later all the same.
+        """
         ...
 
     def reported(
@@ -144,6 +148,7 @@ class SmsEvents(Protocol):
         """A final delivery report: True reached the phone, False never will, None nobody knows.
 
         At most once for each ticket, and never before its `left`. `detail` is the network's
-        reason in words.
+        reason in words. No proof of anything: 256 references serve all SMS of a modem, a late
+        report may speak of an older one, and who can send as the network can forge them.
         """
         ...

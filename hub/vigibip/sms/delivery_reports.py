@@ -35,10 +35,13 @@ class _Awaited:
     outstanding: set[int] = field(default_factory=set)
     statuses: list[Status] = field(default_factory=list)
     left: bool = False
+    doubtful: bool = False
+    """One of its references still belonged to an older SMS to the same number."""
 
 
 class DeliveryReports:
-    """Matches reports with what was sent. A reference that comes round forgets what had it."""
+    """Matches reports with what was sent. A reference that comes round forgets what had it; which
+    of the two its report speaks of nobody knows, so that the newer one is never told delivered."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -55,7 +58,7 @@ class DeliveryReports:
         if last:
             del self._unfinished[ticket]
         key = (sms.to, reference)
-        self._awaited.pop(key, None)
+        awaited.doubtful |= self._awaited.pop(key, awaited) is not awaited
         early_s, status = self._early.pop(key, (0.0, None))
         if status is not None and self._clock.monotonic_s() - early_s <= EARLY_S:
             awaited.statuses.append(status)
@@ -97,6 +100,10 @@ class DeliveryReports:
         self._forget(awaited)
         unsure = [status for status in awaited.statuses if status.delivered is None]
         telling = (failed or unsure or awaited.statuses)[0]
+        if awaited.doubtful:
+            return Outcome(
+                awaited.ticket, awaited.sms, None, "its reference was another one's, too"
+            )
         return Outcome(awaited.ticket, awaited.sms, telling.delivered, telling.words)
 
     def _forget(self, awaited: _Awaited) -> None:

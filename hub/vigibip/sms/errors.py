@@ -28,8 +28,9 @@ class SmsError(PeerError):
     """A provider gave this SMS up.
 
     `cause` is a short stable word: a `ModemCause`, or one of the provider's own (`bad-text`,
-    `dropped`, `expired`, `closed`). `advice` is for the technician, in French, and may be empty.
-    `retry` False: this very SMS will never go, whatever time passes.
+    `dropped`, `expired`, `closed`, `mistake`). `advice` is for the technician, in French, and may
+    be empty. `retry` False: this very SMS will never go, says the modem, which may have gone mad:
+    do not give an alert up for it.
     """
 
     def __init__(self, message: str, *, cause: str, advice: str = "", retry: bool = False) -> None:

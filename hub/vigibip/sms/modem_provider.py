@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.modem.causes import SUSPECT
 from vigibip.modem.contract import Modem, ModemError, ModemState
 from vigibip.sms.contract import (
     Capabilities,
@@ -33,6 +34,7 @@ ATTEMPTS_MAX = 3
 RETRY_DELAYS_S = (2.0, 6.0)
 """Short: whoever submitted has retries of its own, in minutes."""
 _JITTER = 0.25
+_MISTAKE_PAUSE_S = 1.0
 # The least urgent lane that is tried in a state; in the others none is. A modem may be wrong
 # about its network, and an alert is worth the attempt.
 _SENDS = {
@@ -52,8 +54,9 @@ class ModemProvider:
     One part is in the modem at a time, and the next is chosen when the modem is free again: an
     ALERT goes before the next part, whatever waits, even between the parts of another text. The
     rate holds back everything else, never an ALERT. What the modem calls passing is tried
-    ATTEMPTS_MAX times in all. While the modem is not ready, what waits goes on waiting; an ALERT
-    is tried all the same when only the network seems gone.
+    ATTEMPTS_MAX times in all, an ALERT also what a modem that has gone mad would refuse for ever.
+    While the modem is not ready, what waits goes on waiting; an ALERT is tried all the same when
+    only the network seems gone.
 
     `known` tells whose parts strangers must not push out; it is given a sender as IncomingSms
     has it. `country` is the country code of national numbers.
@@ -144,7 +147,6 @@ class ModemProvider:
     def start(self, events: SmsEvents) -> None:
         self._events = events
         self._worker = asyncio.create_task(self._work(), name=f"sms {self.name}")
-        self._worker.add_done_callback(self._worker_ended)
         asyncio.get_running_loop().call_soon(self._tell_failures)
         self._modem.start(self)
         self.modem_changed(self._modem)
@@ -220,7 +222,7 @@ class ModemProvider:
             self._receiving -= 1
 
     async def _take_text(self, message: Deliver) -> None:
-        if message.silent or message.data.ports is not None:
+        if message.for_machines or message.data.ports is not None:
             self._counts["not-for-people"] += 1
             return
         sender = message.sender.e164(self._country)
@@ -255,16 +257,28 @@ class ModemProvider:
 
     async def _work(self) -> None:
         while True:
-            self._changed.clear()
-            now_s = self._clock.monotonic_s()
-            for sending in self._outbox.expired(now_s):
-                self._give_up(sending, SmsError("its time is over", cause="expired"))
-            down_to = _SENDS.get(self._modem.health.state)
-            sending_now = self._outbox.take(now_s, down_to)
-            if sending_now is not None:
-                await self._send_part(sending_now)
-            else:
-                await self._wait(self._outbox.wait_s(now_s, down_to))
+            try:
+                await self._work_once()
+            except Exception:  # noqa: BLE001 - whose mistake it is, the next alert must leave
+                _log.exception("%s: sending failed", self.name)
+                self._counts["mistakes"] += 1
+                sending, self._in_modem = self._in_modem, None
+                if sending is not None:
+                    error = SmsError("a mistake in the software", cause="mistake", retry=True)
+                    self._give_up(sending, error)
+                await self._clock.sleep(_MISTAKE_PAUSE_S)
+
+    async def _work_once(self) -> None:
+        self._changed.clear()
+        now_s = self._clock.monotonic_s()
+        for sending in self._outbox.expired(now_s):
+            self._give_up(sending, SmsError("its time is over", cause="expired"))
+        down_to = _SENDS.get(self._modem.health.state)
+        sending_now = self._outbox.take(now_s, down_to)
+        if sending_now is not None:
+            await self._send_part(sending_now)
+        else:
+            await self._wait(self._outbox.wait_s(now_s, down_to))
 
     async def _wait(self, duration_s: float | None) -> None:
         """Return when something changed, or after `duration_s`."""
@@ -317,7 +331,11 @@ class ModemProvider:
         sending.attempts += 1
         self._counts["refused"] += 1
         _log.info("%s: attempt %d failed: %s", self.name, sending.attempts, error)
-        if error.retry and sending.attempts < ATTEMPTS_MAX and not sending.taken_back:
+        # A modem out of its mind says "never" of a sound PDU as well. Asking again is how the modem
+        # room learns of it, and an alert is worth that.
+        doubted = sending.lane is Lane.ALERT and error.cause in SUSPECT
+        again = error.retry or doubted
+        if again and sending.attempts < ATTEMPTS_MAX and not sending.taken_back:
             delay_s = RETRY_DELAYS_S[sending.attempts - 1]
             delay_s *= self._chance.uniform(1 - _JITTER, 1 + _JITTER)
             sending.not_before_s = self._clock.monotonic_s() + delay_s
@@ -346,14 +364,6 @@ class ModemProvider:
         while self._failures and self._events is not None:
             sending, error = self._failures.popleft()
             self._events.failed(self, sending.ticket, sending.sms, error)
-
-    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
-        if worker.cancelled():
-            return
-        _log.critical(
-            "%s: sending ended by a mistake of ours", self.name, exc_info=worker.exception()
-        )
-        self.modem_changed(self._modem)
 
 
 def _same(one: OutgoingSms, other: OutgoingSms) -> bool:

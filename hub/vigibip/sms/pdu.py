@@ -46,7 +46,9 @@ _NO_MORE = 0x04  # "more messages to send", the wrong way round
 _REJECT_DUPLICATES = 0x04
 _VALIDITY = 0x18
 _VALIDITY_RELATIVE = 0x10
-_SILENT = 0x40  # TP-PID: short message type 0, to be acknowledged and thrown away
+# TP-PID (TS 23.040, 9.2.3.9): short message type 0, to be acknowledged and thrown away; R-DATA,
+# data and unlocking for the phone, data for the SIM.
+_FOR_MACHINES = frozenset({0x40, 0x7C, 0x7D, 0x7E, 0x7F})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,9 +62,9 @@ class Deliver:
     more: bool = False
 
     @property
-    def silent(self) -> bool:
-        """A short message of type 0: nobody is to see it."""
-        return self.pid == _SILENT
+    def for_machines(self) -> bool:
+        """A short message of type 0, or one for the SIM or the modem: nobody is to see it."""
+        return self.pid in _FOR_MACHINES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
