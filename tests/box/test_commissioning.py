@@ -62,8 +62,9 @@ async def test_without_a_reply_every_number_is_tried_and_it_is_said(box: SmsBox)
 
 async def test_a_modem_that_is_not_ready_ends_it_at_once(box: SmsBox) -> None:
     box.sms.go_down("no-sim")
-    done, _ = await prove(box)
+    done, said = await prove(box)
     assert (done.proven, done.why) == (False, "the modem is not ready")
+    assert not any("envoyé" in line for line in said)
 
 
 @pytest.mark.parametrize(

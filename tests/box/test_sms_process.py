@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,11 @@ async def test_a_box_is_commissioned_then_loses_its_broker_its_power_and_no_aler
     await until(lambda: town.post.taken, "an alert by SMS", 30)
     await until(lambda: told_by_polls(receiver, bip), "delivered by SMS", 30)
     assert set(town.post.taken) == {bip.alert_id(1)}
+
+    status = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii")
+    peak_kb = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1])  # type: ignore[index]
+    # As without it: the path is no reason for a larger machine.
+    assert peak_kb < 80 * 1024
 
     await child.kill()
     await start(children, enrolled, config)

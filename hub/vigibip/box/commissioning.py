@@ -49,7 +49,8 @@ def commission(
     """
     told = _ask(control_path, "probe")
     progress(modem_words(told["modem"]))
-    progress("essai envoyé, en attente de la réponse du poste…")
+    if told["probe"]["state"] == "under-way":
+        progress("essai envoyé, en attente de la réponse du poste…")
     waited_s, said = 0.0, 1
     while told["probe"]["state"] == "under-way":
         if waited_s >= _PATIENCE_S:
