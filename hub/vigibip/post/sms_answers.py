@@ -53,11 +53,6 @@ class _Part:
         self.sent = 0
         self.unit: Unit | None = None
 
-    @property
-    def open(self) -> bool:
-        """Nothing of it has left: what it says can still change."""
-        return self.sent == 0
-
 
 class SmsAnswers:
     """A `TellingWatcher`. `unanswered`: tell that too."""
@@ -150,9 +145,9 @@ class SmsAnswers:
                 (
                     one
                     for one in parts
-                    if one.open
-                    and one.state is message.state
+                    if one.state is message.state
                     and len(set(one.alerts) | set(alerts)) <= ALERTS_MAX
+                    and self._can_say_more(one)
                 ),
                 None,
             )
@@ -163,6 +158,10 @@ class SmsAnswers:
             part.due_s = self._first_s(message.box_id)
             part.alerts += [one for one in alerts if one not in part.alerts]
             part.sequences.add(message.sequence)
+
+    def _can_say_more(self, part: _Part) -> bool:
+        """Nothing of it has left; if so, what waited of it is taken back."""
+        return part.sent == 0 and (part.unit is None or self._sender.withdraw(part.unit))
 
     def _first_s(self, box_id: str) -> float:
         now_s = self._clock.monotonic_s()

@@ -102,16 +102,18 @@ class SmsIntake:
     async def _open(self, box_id: str, text: str) -> SmsMessage | None:
         """Return what the box said; None, and people are told, when nothing proves it."""
         box = self._boxes.get(box_id) or self._boxes.revoked.get(box_id)
+        message = None
         try:
             if box is not None and has_form(text):
-                return self._read(box, text) or await self._read_anew(box_id, text)
+                message = self._read(box, text) or await self._read_anew(box_id, text)
         except BadMessageError as error:
             # Its key made it: a newer release's box, whose press this may be.
             self.counts["not-understood"] += 1
             self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, f"SMS: {error}")
             return None
-        self._unverified(box_id)
-        return None
+        if message is None:
+            self._unverified(box_id)
+        return message
 
     def _read(self, box: KnownBox, text: str) -> SmsMessage | None:
         try:

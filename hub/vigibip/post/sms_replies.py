@@ -62,16 +62,13 @@ class SmsReplies:
         if sequence is None or box is None or box.phone is None:
             return
         batches = self._batches.setdefault(box_id, [])
-        batch = next((one for one in batches if alert_id in one.alerts), None)
-        if batch is None:
-            batch = next((one for one in batches if len(one.alerts) < ALERTS_MAX), None)
+        if any(alert_id in one.alerts for one in batches):
+            return
+        batch = next((one for one in batches if self._has_room(one)), None)
         if batch is None:
             batch = _Batch(max((one.number for one in batches), default=0) + 1)
             batches.append(batch)
-        if alert_id not in batch.alerts:
-            batch.alerts.append(alert_id)
-        if batch.unit is not None:
-            self._sender.withdraw(batch.unit)
+        batch.alerts.append(alert_id)
         message = SmsMessage(
             kind=SmsKind.RECEIPT,
             sequence=sequence,
@@ -109,6 +106,14 @@ class SmsReplies:
         except StorageError as error:
             _log.warning("nothing is answered by SMS: %s", error)
             return None
+
+    def _has_room(self, batch: _Batch) -> bool:
+        """Tell whether it can still say more; if so, what waited of it is taken back."""
+        return (
+            len(batch.alerts) < ALERTS_MAX
+            and batch.unit is not None
+            and self._sender.withdraw(batch.unit)
+        )
 
     def _left(self, box_id: str, batch: _Batch) -> None:
         for alert_id in batch.alerts:

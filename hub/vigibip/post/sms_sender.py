@@ -58,11 +58,7 @@ class Sender:
     def named(self, name: str) -> SmsProvider | None:
         return next((one for one in self.providers if one.name == name), None)
 
-    def send(
-        self,
-        unit: Unit,
-        via: SmsProvider | None = None,
-    ) -> None:
+    def send(self, unit: Unit, via: SmsProvider | None = None) -> None:
         """Hand it over: to `via` while that is up, else to the one with the least to do."""
         provider = self._choose(via, unit.tried)
         if provider is None:
@@ -76,12 +72,13 @@ class Sender:
         while len(self._units) > _REMEMBERED_MAX:
             del self._units[next(iter(self._units))]
 
-    def withdraw(self, unit: Unit) -> None:
-        """Take it back if it has not left."""
-        if not unit.over and unit.provider is not None:
-            unit.over = True
-            if unit.provider.withdraw(unit.sms.key):
-                self.counts["withdrawn"] += 1
+    def withdraw(self, unit: Unit) -> bool:
+        """Take it back; False when it is leaving, or has: then what it says is said."""
+        if unit.over or unit.provider is None or not unit.provider.withdraw(unit.sms.key):
+            return False
+        unit.over = True
+        self.counts["withdrawn"] += 1
+        return True
 
     # What the providers tell
 
