@@ -2,14 +2,16 @@
 
     ALERTE Tabac du Centre, 12 rue des Lilas, appui de 14h32 #CEAAAAAH...
 
-Before the last `#` stand words; after it the base32 (RFC 4648, no padding) of
+Before the `#` stand words; after it the base32 (RFC 4648, no padding) of
 
     kind << 4 | version    1 byte
     sequence               4 bytes, big-endian as all that follows
     fields of the kind     see `_FIELDS`
     HMAC                   8 bytes: HMAC-SHA256 (RFC 2104) of words and fields, cut short
 
-The HMAC covers the words as `plain_words` leaves them, so a changed word is a forged message. Its
+The HMAC covers the words as `plain_words` leaves them, without accents: what an operator may do to
+white space and accents is no change, and any other changed character is a forged message. What an
+operator adds behind the code ("Envoyé par ...") is not covered and not read. Its
 key serves one box and one direction, the one that MQTT's messages have. A sequence is never given
 twice under one key: a copy is recognised for ever, which ids alone cannot promise after a purge.
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import itertools
 import re
 import struct
 import unicodedata
@@ -33,8 +36,10 @@ PART_SEPTETS = 160
 ALERTS_MAX = 5
 SEQUENCE_MAX = 2**32 - 1
 MAC_LENGTH = 8
-# What comes out of a concatenated SMS is no message of ours; nothing longer is looked at.
+# Two parts: an operator's addition may make two of ours. Nothing longer is looked at.
 TEXT_MAX_CHARS = 320
+# A code that was folded onto several lines, or a word behind it that looks like one.
+_PIECES_MAX = 4
 
 _DOMAIN = b"VigiBip SMS\n"
 _AGE_UNKNOWN = 0xFFFFFFFF
@@ -110,11 +115,12 @@ def read_sms(key: bytes, text: str) -> SmsMessage:
     Raises BadMessageError when it has not the form, and BadMacError when `key` did not make it;
     whatever a field holds is looked at only behind the HMAC. No error's text repeats the SMS.
     """
-    said, packed = _split(text)
-    body, mac = packed[:-MAC_LENGTH], packed[-MAC_LENGTH:]
-    if not hmac.compare_digest(mac, _mac(key, said, body)):
-        raise BadMacError("SMS authentication failed")
-    return _unpack(body)
+    said, codes = _split(text)
+    for packed in codes:
+        body, mac = packed[:-MAC_LENGTH], packed[-MAC_LENGTH:]
+        if hmac.compare_digest(mac, _mac(key, said, body)):
+            return _unpack(body)
+    raise BadMacError("SMS authentication failed")
 
 
 def has_form(text: str) -> bool:
@@ -129,7 +135,7 @@ def has_form(text: str) -> bool:
 def plain_words(words: str) -> str:
     """Return `words` in characters that every phone and gateway leaves as they are.
 
-    Runs of white space become one space. Idempotent; what it returns is what the HMAC covers.
+    Runs of white space become one space. Idempotent.
     """
     plain = []
     for character in unicodedata.normalize("NFC", words):
@@ -142,22 +148,39 @@ def plain_words(words: str) -> str:
     return " ".join("".join(plain).split())
 
 
-def _split(text: str) -> tuple[str, bytes]:
-    """Return the words as the HMAC covers them, and the bytes behind the last `#`."""
+def _split(text: str) -> tuple[str, list[bytes]]:
+    """Return the words, and what the bytes behind the `#` may be, one at least.
+
+    Words of ours have no `#`: the first one ends them, whatever stands behind the code.
+    """
     if len(text) > TEXT_MAX_CHARS:
         raise BadMessageError("an SMS that is too long to be one of ours")
-    words, mark, code = text.rpartition("#")
-    code = "".join(code.split())
-    if not mark or _CODE.fullmatch(code) is None:
+    words, mark, behind = text.partition("#")
+    pieces = list(itertools.takewhile(_CODE.fullmatch, behind.split()))
+    if not mark or not pieces:
         raise BadMessageError("an SMS without a code")
+    codes = (_packed("".join(pieces[:count])) for count in range(1, _PIECES_MAX + 1))
+    found = list(dict.fromkeys(packed for packed in codes if packed is not None))
+    if not found:
+        raise BadMessageError("an SMS with half a code")
+    return words, found
+
+
+def _packed(code: str) -> bytes | None:
     try:
         packed = base64.b32decode(code + "=" * (-len(code) % 8))
-    except binascii.Error as error:
-        raise BadMessageError("an SMS with half a code") from error
+    except binascii.Error:
+        return None
     # Base32 leaves bits over: two texts must not be one message.
     if _code(packed) != code or len(packed) < _HEAD.size + MAC_LENGTH:
-        raise BadMessageError("an SMS with half a code")
-    return plain_words(words), packed
+        return None
+    return packed
+
+
+def _covered(words: str) -> bytes:
+    """Return what the HMAC covers of `words`: some operators take the accents off."""
+    apart = unicodedata.normalize("NFD", plain_words(words))
+    return "".join(one for one in apart if not unicodedata.combining(one)).encode()
 
 
 def _pack(message: SmsMessage) -> bytes:
@@ -210,7 +233,7 @@ def _unpack(body: bytes) -> SmsMessage:
 
 
 def _mac(key: bytes, said: str, body: bytes) -> bytes:
-    return authenticate(key, _DOMAIN + said.encode() + b"\0" + body, MAC_LENGTH)
+    return authenticate(key, _DOMAIN + _covered(said) + b"\0" + body, MAC_LENGTH)
 
 
 def _code(packed: bytes) -> str:
