@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import TimeoutError as PlaywrightTimeout
 
 from tests.console.conftest import PASSWORD, Program, Site
 from vigibip.console.accounts import Accounts
@@ -51,7 +52,12 @@ class Screen:
     async def enter(cls, browser: Browser, program: Program, login: str, **options) -> Screen:
         screen = cls(await (await browser.new_context(**options)).new_page())
         await screen.page.goto(await program.link(login))
-        await screen.page.get_by_role("button", name="Entrer").press("Enter")
+        enter = screen.page.get_by_role("button", name="Entrer")
+        try:
+            await enter.press("Enter", timeout=PATIENCE_MS)
+        except PlaywrightTimeout as error:
+            shown = await screen.page.inner_text("body")
+            raise AssertionError(f"no way in: {shown!r}, {screen.complaints}") from error
         await expect(screen.page.locator("#link.live")).to_be_visible()
         return screen
 
@@ -357,9 +363,9 @@ async def test_sound_is_on_unless_somebody_chose_otherwise(
     sound = page.locator("#sound")
     await expect(sound).to_have_text("Son activé")
     await page.evaluate(
-        "window.tones = 0; const made = AudioContext.prototype.createOscillator;"
+        "let tones = 0; const made = AudioContext.prototype.createOscillator;"
         "AudioContext.prototype.createOscillator = function () {"
-        " tones++; return made.call(this) }; 0"
+        " document.body.dataset.tones = ++tones; return made.call(this) }; 0"
     )
     # A browser may put it to sleep: then it says so, and any touch wakes it.
     await page.evaluate("audio.suspend()")
@@ -367,7 +373,7 @@ async def test_sound_is_on_unless_somebody_chose_otherwise(
     await page.keyboard.press("Tab")
     await expect(sound).to_have_text("Son activé")
     await site.press()
-    await page.wait_for_function("tones >= 4")
+    await expect(page.locator("body")).to_have_attribute("data-tones", re.compile("[4-9]|.."))
     await sound.click()
     await expect(sound).to_have_text("Son coupé")
     await page.reload()

@@ -117,10 +117,13 @@ def test_every_board_of_the_firmware_is_listed() -> None:
 
 
 def gpio_defaults(model: type[BaseModel]) -> dict[str, int]:
-    """Return the default of every field named `…_gpio`, in `model` and the models within."""
+    """Return the default of every field named `…_gpio`, in `model` and the models within.
+
+    None is no default pin: it is wired only where the settings say so.
+    """
     found: dict[str, int] = {}
     for name, field in model.model_fields.items():
-        if name.endswith("_gpio"):
+        if name.endswith("_gpio") and field.default is not None:
             found[name.removesuffix("_gpio")] = field.default
         for part in (field.annotation, *get_args(field.annotation)):
             if isinstance(part, type) and issubclass(part, BaseModel):
