@@ -104,13 +104,19 @@ class TownModem(SimulatedModem):
     """
 
     def __init__(
-        self, clock: Clock, network: RadioNetwork, plan: MobilePlan, number: str, told: Told
+        self,
+        clock: Clock,
+        network: RadioNetwork,
+        plan: MobilePlan,
+        number: str,
+        told: Told,
+        chance: random.Random,
     ) -> None:
         super().__init__(
             clock,
             network,
             plan.model,
-            chance=random.Random(number),
+            chance=chance,
             sim=SimCard(number=number),
             behaviour=Behaviour(submit_s=plan.submit_s),
         )
@@ -195,7 +201,8 @@ class Mobile:
     def modem(self, number: str) -> TownModem:
         """Return the modem with this number, which is up and registered from the first on."""
         if number not in self._modems:
-            modem = TownModem(self._clock, self.operator, self.plan, number, self._told)
+            chance = random.Random(f"{number} {self._seed}")
+            modem = TownModem(self._clock, self.operator, self.plan, number, self._told, chance)
             modem.start(booted=True)
             self._modems[number] = modem
         return self._modems[number]

@@ -14,6 +14,7 @@ RECEIVED = "post.received"
 PTT = "radio.ptt"
 AUDIO = "radio.audio"
 KEYED = "officer.keyed"
+ANSWERED = "post.answered"
 COMING = "bip.coming"
 UNANSWERED = "bip.unanswered"
 ALERT_HANDED = "sms.alert.modem"
@@ -40,7 +41,7 @@ STAGES: dict[str, str] = {
     RECEIPT: "boîtier : reçu arrivé",
     DELIVERED: "bip : « transmis » dans la paume",
     KEYED: "agent : répond (DTMF)",
-    "post.answered": "poste : réponse vérifiée",
+    ANSWERED: "poste : réponse vérifiée",
     "box.answer": "boîtier : réponse reçue",
     "post.told": "poste : le boîtier a la réponse",
     COMING: "bip : « on arrive » dans la paume",

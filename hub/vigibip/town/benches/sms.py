@@ -8,11 +8,13 @@ these really took is stamped where they took it, and what is left of the way is 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from vigibip.post.store.records import IncidentOutcome
 from vigibip.town.benches import Progress
 from vigibip.town.benches.report import Figure, Report, machine_figures, percentile
-from vigibip.town.benches.sms_cut import cut_figures
+from vigibip.town.benches.sms_cut import BOXES, cut_figures
 from vigibip.town.demo import cut_data, incident_of, reach
 from vigibip.town.device import DeviceState
 from vigibip.town.errors import TownError
@@ -26,6 +28,7 @@ from vigibip.town.timeline import (
     ALERT_ARRIVED,
     ALERT_HANDED,
     ALERT_TAKEN,
+    ANSWERED,
     COMING,
     PRESS,
     PTT,
@@ -41,18 +44,18 @@ PressOnce = Callable[[Town, Shop, Bip], Awaitable[str]]
 
 KNOWN_DOWN = 100
 UNNOTICED = 20
-# Each shop's first number is another modem of the post: one press at a time goes through each.
-_SHOPS = 4
+# Side by side: in each one press at a time, so that none waits for another one's modem.
+_TOWNS = 4
+_APART_S = 3.0
 _OPERATOR_DELAY_S = 3.0
 _SUBMIT_S = (2.0, 5.0)
 _HOP_DEADLINE_S = 60.0
 _SLEEP_DEADLINE_S = 150.0
 _PLAN = TownPlan(
-    shops=_SHOPS,
+    shops=1,
     cut_short=True,
     ptt_lead_ms=0,
     mobile=MobilePlan(
-        post_modems=_SHOPS,
         weather=OperatorWeather(delay_s=_OPERATOR_DELAY_S),
         submit_s=_SUBMIT_S,
     ),
@@ -78,21 +81,26 @@ async def measure(progress: Progress) -> Report:
 
 
 async def measure_with(progress: Progress, *, known_down: int, unnoticed: int) -> Report:
-    """Run it with so many presses, shared out among the shops."""
+    """Run it with so many presses, shared out among the towns."""
     figures: dict[str, Figure] = {
         "operator_delay_s": _OPERATOR_DELAY_S,
         "cmgs_s": f"{_SUBMIT_S[0]:g}-{_SUBMIT_S[1]:g}",
     }
-    async with Town(_PLAN, progress) as town:
-        await town.load_store()
+    async with AsyncExitStack() as towns_end:
+        towns = []
+        for seed in range(_TOWNS):
+            town = Town(replace(_PLAN, seed=seed), progress)
+            towns.append(await towns_end.enter_async_context(town))
+        await Town.load_store()
         progress("sms: data fallen unnoticed")
-        pressed = await _in_all_shops(town, unnoticed, _press_unnoticed)
+        pressed = await _in_all(towns, unnoticed, _press_unnoticed)
         figures |= _figures("unnoticed", pressed)
-        await cut_data(town)
+        for town in towns:
+            await cut_data(town)
         progress("sms: data known to be down")
-        pressed = await _in_all_shops(town, known_down, _press_known_down)
+        pressed = await _in_all(towns, known_down, _press_known_down)
         figures |= _figures("known_down", pressed)
-    progress("sms: twenty boxes without data, in driven time")
+    progress(f"sms: {BOXES} boxes without data, in driven time")
     figures |= await cut_figures()
     return Report("sms", figures | machine_figures(), dict(_TARGETS))
 
@@ -124,29 +132,31 @@ def _figures(name: str, pressed: Sequence[Mapping[str, int]]) -> dict[str, Figur
         for stamps in pressed
     ]
     radio_s = [(stamps[PTT] - stamps[PRESS]) / 1e9 for stamps in pressed]
+    coming_s = [(stamps[COMING] - stamps[ANSWERED]) / 1e9 for stamps in pressed]
     figures: dict[str, Figure] = {f"{name}_presses": len(pressed)}
     for key, share in (("p50", 0.50), ("p99", 0.99)):
         figures[f"{name}_press_to_receipt_{key}_s"] = round(percentile(whole_s, share), 2)
         figures[f"{name}_press_to_radio_ptt_{key}_s"] = round(percentile(radio_s, share), 2)
+        figures[f"{name}_answer_to_palm_{key}_s"] = round(percentile(coming_s, share), 2)
         figures[f"{name}_both_modems_took_{key}_s"] = round(percentile(modems_s, share), 2)
         figures[f"{name}_own_share_{key}_ms"] = round(percentile(own_ms, share), 1)
     return figures
 
 
-async def _in_all_shops(town: Town, count: int, press: PressOnce) -> list[dict[str, int]]:
-    """Press `count` times, in each shop one after the other; return the stamps of each press."""
-    shares = [len(range(index, count, len(town.shops))) for index in range(len(town.shops))]
-
+async def _in_all(towns: Sequence[Town], count: int, press: PressOnce) -> list[dict[str, int]]:
+    """Press `count` times, in each town one after the other; return the stamps of each press."""
     stamps: list[dict[str, int]] = []
 
-    async def in_one(shop: Shop, presses: int) -> None:
+    async def in_one(town: Town, presses: int) -> None:
+        (shop,) = town.shops
+        # They share one machine, which two buttons at once would double the work of.
+        await town.clock.sleep(town.plan.seed * _APART_S)
         for number in range(presses):
             alert_id = await press(town, shop, shop.bips[number % len(shop.bips)])
             stamps.append(town.stamps.of(alert_id))
 
-    await together(
-        *(in_one(shop, presses) for shop, presses in zip(town.shops, shares, strict=True))
-    )
+    shares = [len(range(index, count, len(towns))) for index in range(len(towns))]
+    await together(*(in_one(town, share) for town, share in zip(towns, shares, strict=True)))
     return stamps
 
 
