@@ -263,3 +263,47 @@ def test_garbage_makes_it_neither_fall_nor_grow() -> None:
     grammar.feed(b"\r\n" * 2)
     grammar.begin(CSQ)
     assert grammar.feed(b"\r\n+CSQ: 20,99\r\n\r\nOK\r\n")[-1] == OK
+
+
+CMGR = Command("AT+CMGR=3", ("+CMGR:",))
+URCS = ["+CSQ: 20,99", '+CMTI: "ME",4', "RING", f"+CDS: 25\r\n{REPORT}"]
+
+
+@pytest.mark.parametrize("urc", URCS)
+@pytest.mark.parametrize("at", [1, 2, 3, 30, 31, len(DELIVER) - 1])
+def test_a_pdu_that_a_urc_cuts_in_two_is_whole_again(urc: str, at: int) -> None:
+    grammar = AtGrammar()
+    grammar.begin(CMGR)
+    said = f"\r\n+CMGR: 0,,23\r\n{DELIVER[:at]}\r\n{urc}\r\n{DELIVER[at:]}\r\n\r\nOK\r\n"
+    events = grammar.feed(said.encode())
+    assert Answer("+CMGR: 0,,23", DELIVER) in events
+    assert sum(isinstance(event, Urc) for event in events) == 1
+    if REPORT in urc:
+        assert Urc("+CDS: 25", REPORT) in events
+    assert events[-1] == OK
+
+
+def test_half_a_pdu_is_none_and_the_message_stays_where_it_is() -> None:
+    grammar = AtGrammar()
+    grammar.begin(CMGR)
+    events = grammar.feed(f"\r\n+CMGR: 0,,23\r\n{DELIVER[:30]}\r\nRING\r\n\r\nOK\r\n".encode())
+    assert events == [Urc("RING"), Answer("+CMGR: 0,,23"), OK]
+
+
+def test_a_modem_that_counts_in_its_own_way_is_taken_at_its_word() -> None:
+    grammar = AtGrammar()
+    grammar.begin(Command("AT+CMGL=4", ("+CMGL:",)))
+    said = f"\r\n+CMGL: 1,1,,31\r\n{DELIVER}\r\n+CMGL: 2,1,,31\r\n{DELIVER}\r\n\r\nOK\r\n"
+    assert grammar.feed(said.encode()) == [
+        Answer("+CMGL: 1,1,,31", DELIVER),
+        Answer("+CMGL: 2,1,,31", DELIVER),
+        OK,
+    ]
+
+
+def test_a_report_that_an_answer_cuts_in_two_is_whole_again() -> None:
+    grammar = AtGrammar()
+    grammar.begin(CSQ)
+    said = f"\r\n+CDS: 25\r\n{REPORT[:20]}\r\n+CSQ: 20,99\r\n\r\nOK\r\n{REPORT[20:]}\r\n"
+    events = grammar.feed(said.encode())
+    assert events == [Answer("+CSQ: 20,99"), OK, Urc("+CDS: 25", REPORT)]

@@ -92,7 +92,7 @@ _FAILED = frozenset(
     }
 )
 _CODED = re.compile(r"\+CM([ES]) ERROR:? ?(.{0,200})")
-_HEX = re.compile(r"(?:[0-9A-Fa-f]{2}){2,}")
+_HEX = re.compile(r"[0-9A-Fa-f]+")
 # What starts an information line or a URC: "+CMTI: ", "^SMMEMFULL", "*ISIMAID:".
 _TAGGED = re.compile(r"[+^*$#%&][A-Z][A-Z0-9_]{1,19}(?::| |$)")
 _WORD_URCS = frozenset(
@@ -124,6 +124,8 @@ class AtGrammar:
         self._echo = ""
         self._fragment = ""
         self._waiting: list[Answer | Urc] = []
+        self._half = ""
+        self._interrupted = False
         self.dropped = 0
         """Bytes that are none of AT, such as those of a wrong baud rate."""
         self.echoed = False
@@ -151,6 +153,8 @@ class AtGrammar:
         self._command = None
         self._echo = self._fragment = ""
         self._waiting = [header for header in self._waiting if isinstance(header, Urc)]
+        if not self._awaits_more(self._half):
+            self._half = ""
 
     def feed(self, data: bytes) -> list[Event]:
         """Take what the modem sent and return what it means."""
@@ -221,7 +225,7 @@ class AtGrammar:
 
     def _take(self, line: str, events: list[Event]) -> None:
         if self._waiting and _HEX.fullmatch(line):
-            self._give_pdu(line, events)
+            self._take_hex(line, events)
             return
         final = _final(line)
         if final is None and self._fragment:
@@ -232,12 +236,15 @@ class AtGrammar:
             self._end_command(final, events)
             return
         event = self._classify(line)
+        self._interrupted |= isinstance(event, Urc)
         if isinstance(event, Noise) and self._command is not None:
             # It may be the first half of a result that a URC has cut in two: O, +CMTI:, K.
             self._give_up_fragment(events)
             self._fragment = event.text
             return
         if isinstance(event, Answer | Urc) and line.startswith(_WITH_PDU):
+            if isinstance(event, Answer):
+                self._end_half(events)
             if len(self._waiting) == _HEADERS_MAX:
                 events.append(self._waiting.pop(0))
             self._waiting.append(event)
@@ -247,6 +254,7 @@ class AtGrammar:
     def _end_command(self, final: Final, events: list[Event]) -> None:
         # An answer's header without a PDU (an empty place of the store) ends here; a report's
         # PDU may still follow.
+        self._end_half(events)
         events += [header for header in self._waiting if isinstance(header, Answer)]
         self._give_up_fragment(events)
         known = self._command is not None
@@ -270,9 +278,50 @@ class AtGrammar:
             return Answer(line)
         return Noise(line[:40])
 
+    def _take_hex(self, line: str, events: list[Event]) -> None:
+        """Take a PDU or, where a URC has cut it in two, a piece of one."""
+        if self._half and not self._ends_pdu(self._half + line) and not self._ends_pdu(line):
+            if self._awaits_more(self._half + line):
+                self._half += line
+                return
+            self._let_half_go(events)
+        elif self._half and self._ends_pdu(self._half + line):
+            line, self._half = self._half + line, ""
+        if not self._waiting:
+            events.append(Noise(line[:40]))
+        elif not self._half and not self._ends_pdu(line) and self._awaits_more(line):
+            self._half, self._interrupted = line, False
+        else:
+            self._give_pdu(line, events)
+
+    def _ends_pdu(self, digits: str) -> bool:
+        return any(_lacks(header.text, digits) == 0 for header in self._waiting)
+
+    def _awaits_more(self, digits: str) -> bool:
+        return any(_lacks(header.text, digits) > 0 for header in self._waiting)
+
+    def _end_half(self, events: list[Event]) -> None:
+        """The answer goes on or ends: nothing more comes of a PDU of its own."""
+        answers = [header for header in self._waiting if isinstance(header, Answer)]
+        if self._half and any(_lacks(header.text, self._half) > 0 for header in answers):
+            self._let_half_go(events)
+
+    def _let_half_go(self, events: list[Event]) -> None:
+        half, self._half = self._half, ""
+        if self._interrupted:
+            # Its other half is lost. What is in a store is read again; half of it read as a whole
+            # would be deleted.
+            self.dropped += len(half)
+        else:
+            # Nothing came between: this modem counts in a way of its own.
+            self._give_pdu(half, events)
+
     def _give_pdu(self, pdu: str, events: list[Event]) -> None:
         """Give `pdu` to the header that announced its length, else to the latest one."""
-        chosen = next((h for h in self._waiting if _fits(h.text, pdu)), self._waiting[-1])
+        if len(pdu) < 4 or len(pdu) % 2:
+            events.append(Noise(pdu[:40]))
+            return
+        chosen = next((h for h in self._waiting if _lacks(h.text, pdu) == 0), self._waiting[-1])
         self._waiting.remove(chosen)
         events.append(type(chosen)(chosen.text, pdu.upper()))
 
@@ -289,8 +338,14 @@ def _final(line: str) -> Final | None:
     return None
 
 
-def _fits(header: str, pdu: str) -> bool:
-    """Whether `header`'s last number is the length of `pdu`'s TPDU (TS 27.005 section 4.1)."""
+def _lacks(header: str, pdu: str) -> int:
+    """Return how many digits `pdu` lacks of the length that ends `header`; below 0: it is none.
+
+    The length is that of the TPDU, without the service centre (TS 27.005 section 4.1).
+    """
     length = header.rsplit(":", 1)[-1].rsplit(",", 1)[-1].strip()
-    octets = len(pdu) // 2
-    return length.isdecimal() and int(length[:5]) == octets - 1 - int(pdu[:2], 16)
+    if not length.isdecimal() or len(length) > 3:
+        return -1
+    if len(pdu) < 2:
+        return 1
+    return 2 * (int(length) + 1 + int(pdu[:2], 16)) - len(pdu)
