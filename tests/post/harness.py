@@ -133,6 +133,8 @@ class BoxClient:
         self.down_key = down_key
         self.receipts: list[Receipt] = []
         self.answers: list[Answer] = []
+        self.others: list[tuple[str, bytes]] = []
+        """What else came, as (kind, payload)."""
         self.acknowledges = True
         self._site = site
         self._inbox: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
@@ -204,6 +206,8 @@ class BoxClient:
                     seal_message(self.up_key, ack),
                     qos=1,
                 )
+        else:
+            self.others.append((kind, payload))
 
 
 def _no_delay(_client: Client, _data: Any, opened: socket.socket) -> None:

@@ -55,9 +55,6 @@ class Sender:
     def up(self) -> bool:
         return any(provider.up for provider in self.providers)
 
-    def named(self, name: str) -> SmsProvider | None:
-        return next((one for one in self.providers if one.name == name), None)
-
     def send(self, unit: Unit, via: SmsProvider | None = None) -> None:
         """Hand it over: to `via` while that is up, else to the one with the least to do."""
         provider = self._choose(via, unit.tried)

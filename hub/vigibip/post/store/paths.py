@@ -119,12 +119,14 @@ def paths(connection: Connection) -> list[PathView]:
 
 
 def record_heard(connection: Connection, heard: Mapping[str, datetime]) -> None:
-    """Record when these boxes last spoke over data."""
+    """Record when these boxes last spoke over data; those that this store lacks are left out."""
+    there = list(connection.execute(select(Box.id).where(Box.id.in_(heard))).scalars())
+    if not there:
+        return
     connection.execute(
-        insert_or(BoxPath).on_conflict_do_nothing(),
-        [{"box": box_id, **_FRESH} for box_id in heard],
+        insert_or(BoxPath).on_conflict_do_nothing(), [{"box": one, **_FRESH} for one in there]
     )
-    connection.execute(_HEARD, [{"of": box_id, "heard_at": at} for box_id, at in heard.items()])
+    connection.execute(_HEARD, [{"of": one, "heard_at": heard[one]} for one in there])
 
 
 def pressed_since(connection: Connection, box_id: str, since: datetime) -> bool:
