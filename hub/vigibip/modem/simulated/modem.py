@@ -21,13 +21,12 @@ from vigibip.modem.simulated.hangs import Hang, HangKind, Listener, Rung
 from vigibip.modem.simulated.interpreter import Interpreter, tell_mistake
 from vigibip.modem.simulated.mailbox import Mailbox
 from vigibip.modem.simulated.models import GENERIC, Model
-from vigibip.modem.simulated.network import NetworkRefusedError, RadioNetwork
+from vigibip.modem.simulated.network import RadioNetwork
 from vigibip.modem.simulated.output import Output
 from vigibip.modem.simulated.settings import DENIED, NOWHERE, Behaviour, Coverage
 from vigibip.modem.simulated.sim_card import CME_OF_STATE, SimCard, SimState
 
 _URC_FLOOD_S = 0.02
-_BAD_PDU = 304
 # In these the commands are read, whatever comes of them.
 _STILL_OBEYS = (HangKind.SIM_LOST, HangKind.REGISTRATION_DENIED, HangKind.PDU_REFUSED)
 
@@ -271,38 +270,10 @@ class SimulatedModem:
             return False
         return self.mailbox.arrive(pdu)
 
-    def submit(self, pdu: bytes, length: int) -> int:
-        """Give the network a SMS-SUBMIT, service centre first. Raises CmsError."""
-        self.require_sms()
-        if self.hang is not None and self.hang.kind is HangKind.PDU_REFUSED:
-            raise CmsError(self.hang.cms)
-        tpdu = pdu[1 + pdu[0] :] if pdu else b""
-        if not tpdu or len(tpdu) != length:
-            raise CmsError(_BAD_PDU)
-        if pdu[0] == 0 and not self.sim.smsc:
-            raise CmsError(330)
-        try:
-            reference = self.network.submit(self, tpdu)
-        except NetworkRefusedError as refusal:
-            raise CmsError(refusal.cms) from refusal
-        self.counts["submitted"] += 1
-        return reference
-
     def require_sim_for_sms(self) -> None:
         """Raises CmsError with the SIM's own code while it is not ready."""
         if self.sim_state is not SimState.READY:
             raise CmsError(CMS_OF_CME[CME_OF_STATE[self.sim_state]])
-
-    def require_sms(self) -> None:
-        """Raises CmsError while no SMS could go."""
-        self.require_sim_for_sms()
-        coverage = self.registered_to
-        if not coverage.registered:
-            raise CmsError(331)
-        if coverage.technology == "LTE" and not self.behaviour.sms_on_lte:
-            raise CmsError(500)
-        if not coverage.circuit:
-            raise CmsError(500)
 
     # --- The line ---
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from vigibip.modem.simulated.answers import OK, Answer, Prompt
 from vigibip.modem.simulated.at_line import Command, Form
 from vigibip.modem.simulated.errors import CmsError
+from vigibip.modem.simulated.sending import submit
 from vigibip.modem.simulated.store import Status, Stored
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _send(modem: SimulatedModem, command: Command) -> Answer:
     modem.require_sim_for_sms()
 
     def take(text: str) -> tuple[str, ...]:
-        return (f"+CMGS: {modem.submit(_hex(text), length)}",)
+        return (f"+CMGS: {submit(modem, _hex(text), length)}",)
 
     delay_s = modem.chance.uniform(*modem.behaviour.submit_s)
     return Answer(prompt=Prompt(take=take, delay_s=delay_s))
