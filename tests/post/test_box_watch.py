@@ -211,6 +211,15 @@ async def test_a_path_is_unproven_after_thirty_hours_and_says_since_when(
     assert watched.faults.present == {("sms-unproven", other): "never"}
 
 
+async def test_a_box_that_is_heard_for_the_first_time_is_known_to_be_soon(
+    watched: Watched,
+) -> None:
+    box = await watched.add_box()
+    await watched.run(20, box)
+    (path,) = await watched.second.paths()
+    assert path.heard_at == watched.clock.utc()
+
+
 async def test_ten_thousand_silent_boxes_are_bounded_work_and_a_readable_page(
     watched: Watched,
 ) -> None:

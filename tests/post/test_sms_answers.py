@@ -10,6 +10,7 @@ import pytest
 from tests.post.harness import until
 from tests.post.sms_site import SmsBox, SmsSite
 from vigibip.alert.sms_form import SmsKind
+from vigibip.post.store.second_path import SecondPathStore
 from vigibip.town.operator import OperatorWeather
 
 PRESS = "00000001000000aa"
@@ -198,3 +199,29 @@ async def test_twenty_boxes_without_data_take_three_sms_an_alert(build: Build) -
     await site.advance(120)
     assert [len(box.of(SmsKind.COMING)) for box in boxes] == [1] * 20
     assert [len(box.heard) for box in boxes] == [2] * 20
+
+
+async def test_a_modem_without_sim_is_told_with_advice_until_it_has_one(build: Build) -> None:
+    site = build(modems=2)
+    await site.start()
+    assert site.post is not None
+    fault = ("modem-sim", "modem-2")
+    site.simulated[1].sim.present = False
+    site.simulated[1].sim_changed()
+    await site.advance(120)
+    assert fault in site.post.faults
+    assert [key for key in site.post.faults if key[0].startswith("modem")] == [fault]
+    state, *advice = site.post.faults[fault].split(" ; ")
+    assert state == "no-sim"
+    assert advice
+    (first, second) = await SecondPathStore(site.store, site.clock).modems()
+    assert (first.state, second.state) == ("ready", "no-sim")
+    assert (first.operator, first.technology, first.rate_per_min) == ("VigiBip Mobile", "LTE", 20)
+    # Alerts go on by the other one.
+    box = await site.add_sms_box()
+    await pressed(site, box)
+    assert box.receipts == [[PRESS]]
+    site.simulated[1].sim.present = True
+    site.simulated[1].sim_changed()
+    await site.advance(240)
+    assert fault not in site.post.faults

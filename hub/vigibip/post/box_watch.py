@@ -91,7 +91,7 @@ class BoxWatch:
         self._tell(
             FaultKind.BOX_LOST, {box_id: self._since(box_id) for box_id in lost - after_press}
         )
-        if now_s - self._heard_written_s >= _HEARD_EACH_S:
+        if self._ways.somebody_new or now_s - self._heard_written_s >= _HEARD_EACH_S:
             self._heard_written_s = now_s
             await self._write_heard()
 

@@ -28,6 +28,8 @@ class Ways:
         self._remembered: set[str] = set()
         self._heard_before: dict[str, datetime] = {}
         self._unwritten: dict[str, datetime] = {}
+        self.somebody_new = False
+        """A box was heard for the first time of all, and nobody has taken that yet."""
         self.on_data: Callable[[str], None] = _nobody
 
     def restore(self, paths: Iterable[PathView]) -> None:
@@ -54,6 +56,8 @@ class Ways:
 
     def heard(self, box_id: str) -> None:
         """The box has said something authentic over data."""
+        if not self.ever_heard(box_id):
+            self.somebody_new = True
         self._heard_s[box_id] = self._clock.monotonic_s()
         self._unwritten[box_id] = self._clock.utc()
         if box_id in self._by_sms:
@@ -107,6 +111,7 @@ class Ways:
 
     def take_unwritten(self, at_most: int) -> dict[str, datetime]:
         """Return who was heard when, as far as nobody has taken it yet."""
+        self.somebody_new = False
         boxes = list(self._unwritten)[:at_most]
         return {box_id: self._unwritten.pop(box_id) for box_id in boxes}
 
