@@ -13,6 +13,7 @@ from vigibip.base.errors import StorageError
 from vigibip.post.config import PostSettings
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.store import Store
+from vigibip.post.store.journal import FAULTS_MAX
 from vigibip.radio.contract import Health, RadioState, RelayResult
 
 
@@ -159,3 +160,12 @@ async def test_what_happened_makes_room_for_what_lasts(
         await store.raise_fault("press-late", f"box-{number:08d}")
         await store.clear_fault("press-late", f"box-{number:08d}")
     assert "broker-lost" in {row.kind for row in await store.faults()}
+
+
+async def test_a_store_full_of_what_happened_keeps_what_lasts(store: Store) -> None:
+    await store.raise_fault("broker-lost", "")
+    for number in range(FAULTS_MAX + 5):
+        await store.raise_fault("press-late", f"box-{number:08d}")
+    told = await store.faults()
+    assert len(told) == FAULTS_MAX
+    assert told[-1].kind == "broker-lost"

@@ -422,6 +422,9 @@ async def test_a_dispatcher_s_answer_from_another_process_reaches_the_box(site: 
         assert len(site.radio.said) == said
         box.press(TWO)
         await until(lambda: ("coming", (TWO,)) in box.states)
+        # What no radio was given yet could not be closed.
+        await until(lambda: len(site.radio.said) > said)
+        await site.advance(20)
         await console.close_incident(incident.id, by="Régulation", outcome=IncidentOutcome.REAL)
     finally:
         console.close()

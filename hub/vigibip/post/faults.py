@@ -8,13 +8,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime, timedelta
-from enum import StrEnum
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.post.alarm import Alarm
+from vigibip.post.fault_kinds import EVENTS, FaultKind
 from vigibip.post.store import Store
 from vigibip.post.store.records import FaultChange
+
+__all__ = ["OTHERS", "FaultKind", "Faults"]
 
 _log = logging.getLogger(__name__)
 
@@ -23,49 +25,6 @@ _WRITE_EACH_S = 1.0
 _MEMORY_MAX = 1000
 
 
-class FaultKind(StrEnum):
-    """Every kind, with what it is about in parentheses. README.md says what to do."""
-
-    STORE_FAILED = "store-failed"
-    BROKER_LOST = "broker-lost"
-    MESSAGE_REFUSED = "message-refused"  # (box)
-    MESSAGE_FORGED = "message-forged"  # (box in whose name)
-    BOX_UNKNOWN = "box-unknown"  # (box that it says it is)
-    BOX_FLOODS = "box-floods"  # (box in whose name)
-    PRESS_OF_REVOKED_BOX = "press-of-revoked-box"  # (box)
-    PRESS_LATE = "press-late"  # (box)
-    VERSION_NEWER = "version-newer"  # (box)
-    CODE_GUESSING = "code-guessing"  # (radio)
-    RADIO_ABSENT = "radio-absent"  # (radio)
-    RADIO_FAILED = "radio-failed"  # (radio)
-    RADIO_DEGRADED = "radio-degraded"  # (radio)
-    NO_RADIO = "no-radio"
-    NUMBERS_EXHAUSTED = "numbers-exhausted"
-    SMS_UNVERIFIED = "sms-unverified"  # (box whose number it came from)
-    DATA_LOST = "data-lost"  # (box)
-    SMS_UNPROVEN = "sms-unproven"  # (box)
-    BOX_LOST = "box-lost"  # (box)
-    BOX_LOST_AFTER_PRESS = "box-lost-after-press"  # (box)
-    MODEM_ABSENT = "modem-absent"  # (modem)
-    MODEM_FAULTY = "modem-faulty"  # (modem)
-    MODEM_SIM = "modem-sim"  # (modem)
-    MODEM_NO_NETWORK = "modem-no-network"  # (modem)
-
-
-# These tell of something that happened, not of something that lasts: they end by themselves.
-_EVENTS = frozenset(
-    {
-        FaultKind.MESSAGE_REFUSED.value,
-        FaultKind.MESSAGE_FORGED.value,
-        FaultKind.BOX_UNKNOWN.value,
-        FaultKind.BOX_FLOODS.value,
-        FaultKind.PRESS_OF_REVOKED_BOX.value,
-        FaultKind.PRESS_LATE.value,
-        FaultKind.VERSION_NEWER.value,
-        FaultKind.CODE_GUESSING.value,
-        FaultKind.SMS_UNVERIFIED.value,
-    }
-)
 # Whoever reaches the broker, or pays for a sender's number, can raise these in any box's name: so
 # many names, then OTHERS.
 _OF_STRANGERS = frozenset(
@@ -143,7 +102,9 @@ class Faults:
         if key not in self._present:
             _log.warning("fault %s %s", *key)
             if len(self._present) >= _MEMORY_MAX:
-                self._drop(self._oldest())
+                dropped = self._oldest()
+                self._drop(dropped)
+                self._note(dropped, FaultChange(*dropped, None))
         self._present[key] = detail
         self._last_at[key] = self._clock.utc()
         before = self._unwritten.get(key)
@@ -157,7 +118,7 @@ class Faults:
         """End what happened a day ago and never since."""
         before = self._clock.utc() - _EVENT_SHOWN_FOR
         for key, last_at in list(self._last_at.items()):
-            if key[0] in _EVENTS and last_at < before:
+            if key[0] in EVENTS and last_at < before:
                 self._clear(key)
 
     def _clear(self, key: tuple[str, str]) -> None:
@@ -171,7 +132,7 @@ class Faults:
 
     def _oldest(self) -> tuple[str, str]:
         """What happened makes room before what lasts."""
-        events = (key for key in self._present if key[0] in _EVENTS)
+        events = (key for key in self._present if key[0] in EVENTS)
         return next(events, None) or next(iter(self._present))
 
     def _drop(self, key: tuple[str, str]) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
+from vigibip.post.fault_kinds import EVENTS
 from vigibip.post.store.records import FaultChange, FaultView
 from vigibip.post.store.schema import Fault, ParkedMessage
 
@@ -53,10 +54,10 @@ def _raise(connection: Connection, change: FaultChange, detail: str, now: dateti
 def _make_room(connection: Connection) -> None:
     held = connection.execute(select(func.count()).select_from(Fault)).scalar_one()
     if held >= FAULTS_MAX:
-        # What is over goes before what stands, however long it has.
+        # What is over goes before what stands, and what happened before what lasts.
         kind, subject = connection.execute(
             select(Fault.kind, Fault.subject)
-            .order_by(Fault.cleared_at.is_(None), Fault.last_at)
+            .order_by(Fault.cleared_at.is_(None), Fault.kind.not_in(EVENTS), Fault.last_at)
             .limit(1)
         ).one()
         connection.execute(delete(Fault).where(Fault.kind == kind, Fault.subject == subject))
