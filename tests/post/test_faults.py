@@ -168,4 +168,4 @@ async def test_a_store_full_of_what_happened_keeps_what_lasts(store: Store) -> N
         await store.raise_fault("press-late", f"box-{number:08d}")
     told = await store.faults()
     assert len(told) == FAULTS_MAX
-    assert told[-1].kind == "broker-lost"
+    assert "broker-lost" in {row.kind for row in told}
