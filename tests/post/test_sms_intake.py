@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from tests.post.harness import until
 from tests.post.sms_site import STRANGER, SmsSite
 from vigibip.alert.messages import authenticate
 from vigibip.alert.sms_form import SmsKind
+from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import StorageError
 from vigibip.post.store import Store
 from vigibip.post.store.second_path import SecondPathStore
@@ -228,6 +230,35 @@ async def test_what_the_store_refuses_is_relayed_has_no_receipt_and_stays_in_the
     (incident,) = await town.store.incidents()
     assert incident.presses == 1
     assert box.receipts == [[PRESS]]
+
+
+async def test_a_disk_that_hangs_holds_no_other_boxs_alert_and_receipts_come_with_the_commit(
+    town: SmsSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, other = await town.add_sms_box(), await town.add_sms_box("Boulangerie")
+    real, answers = Store.write, asyncio.Event()
+
+    async def hang(self: Store, run: Any) -> Any:
+        await answers.wait()
+        return await real(self, run)
+
+    monkeypatch.setattr(Store, "write", hang)
+    # What hangs is under way for ever: the clock must not wait for it.
+    monkeypatch.setattr(town.clock, "settle", DrivenClock.run_ready)
+    town.bring(box.handset.number, box.alert_text(PRESS))
+    town.bring(other.handset.number, other.alert_text(AGAIN))
+    try:
+        for _ in range(200):
+            await town.advance(0.1)
+            await asyncio.sleep(0.002)
+        assert sorted(town.radio.numbers)[-2:] == [998, 999]
+        assert box.handset.texts == other.handset.texts == []
+    finally:
+        answers.set()
+    monkeypatch.setattr(town.clock, "settle", town.settle)
+    await town.pass_sms()
+    assert [one.presses for one in await town.store.incidents()] == [1, 1]
+    assert (box.receipts, other.receipts) == ([[PRESS]], [[AGAIN]])
 
 
 async def test_a_revoked_boxs_sms_is_told_and_not_relayed(town: SmsSite) -> None:

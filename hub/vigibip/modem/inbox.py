@@ -172,9 +172,16 @@ class Inbox:
         while self._pushed:
             await self._give(self._pushed[0])
             self._pushed.popleft()
+        kept: StorageError | None = None
         while self._announced:
             (store, index), _ = self._announced.popitem(last=False)
-            await self._read(store, index)
+            try:
+                await self._read(store, index)
+            except StorageError as error:
+                # Whoever cannot keep it may still act on it: those behind it have their turn.
+                kept = error
+        if kept is not None:
+            raise kept
         if self._sweep_due:
             await (self.sweep_all() if self._all_due else self._sweep(self._home))
             self._sweep_due = False
@@ -224,7 +231,6 @@ class Inbox:
                 await self._hand(one)
             except StorageError as error:
                 kept = error
-                break
         await self._ask_use()
         if self.full and kept is None:
             # Nothing that could be handed over is left: what fills it was written by somebody.
