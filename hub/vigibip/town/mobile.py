@@ -22,7 +22,7 @@ from vigibip.modem.serial_modem import SerialModem
 from vigibip.modem.settings import ModemSettings
 from vigibip.modem.simulated.models import SIM7600, Model
 from vigibip.modem.simulated.modem import SimulatedModem
-from vigibip.modem.simulated.network import RadioNetwork
+from vigibip.modem.simulated.network import RadioNetwork, Subscriber
 from vigibip.modem.simulated.port import InProcessPort, SimulatedLines
 from vigibip.modem.simulated.pty import PtyModem
 from vigibip.modem.simulated.settings import Behaviour
@@ -120,31 +120,49 @@ class TownModem(SimulatedModem):
             sim=SimCard(number=number),
             behaviour=Behaviour(submit_s=plan.submit_s),
         )
+        self.handed_s = 0.0
+        """When the last Ctrl-Z came in."""
         self._told = told
-        self._handed_s = 0.0
 
     def feed(self, data: bytes) -> None:
         if b"\x1a" in data:
-            self._handed_s = self.clock.monotonic_s()
+            self.handed_s = self.clock.monotonic_s()
         super().feed(data)
-
-    def submit(self, pdu: bytes, length: int) -> int:
-        reference = super().submit(pdu, length)
-        text = decode_submit(pdu[1 + pdu[0] :]).data.text or ""
-        self._tell(text, "modem", self._handed_s)
-        self._tell(text, "operator", self.clock.monotonic_s())
-        return reference
 
     def deliver(self, pdu: bytes) -> bool:
         taken = super().deliver(pdu)
         if taken:
-            self._tell(_text_of(pdu), "delivered", self.clock.monotonic_s())
+            _tell(self._told, _text_of(pdu), "delivered", self.clock.monotonic_s())
         return taken
 
-    def _tell(self, text: str, what: str, at_s: float) -> None:
-        name, alerts = about(text)
-        for alert in alerts:
-            self._told(f"sms.{name}.{what}", alert, at_s)
+    def taken(self, tpdu: bytes) -> None:
+        """The network took this SUBMIT of the modem's."""
+        text = decode_submit(tpdu).data.text or ""
+        _tell(self._told, text, "modem", self.handed_s)
+        _tell(self._told, text, "operator", self.clock.monotonic_s())
+
+
+class _Tapped:
+    """The RadioNetwork of one modem: the operator's, which tells the modem what it took."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+        self.modem: TownModem | None = None
+
+    def attach(self, modem: Subscriber) -> None:
+        self._operator.attach(modem)
+
+    def detach(self, modem: Subscriber) -> None:
+        self._operator.detach(modem)
+
+    def memory_available(self, modem: Subscriber) -> None:
+        self._operator.memory_available(modem)
+
+    def submit(self, modem: Subscriber, tpdu: bytes) -> int:
+        reference = self._operator.submit(modem, tpdu)
+        if self.modem is not None:
+            self.modem.taken(tpdu)
+        return reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +220,9 @@ class Mobile:
         """Return the modem with this number, which is up and registered from the first on."""
         if number not in self._modems:
             chance = random.Random(f"{number} {self._seed}")
-            modem = TownModem(self._clock, self.operator, self.plan, number, self._told, chance)
+            network = _Tapped(self.operator)
+            modem = TownModem(self._clock, network, self.plan, number, self._told, chance)
+            network.modem = modem
             modem.start(booted=True)
             self._modems[number] = modem
         return self._modems[number]
@@ -257,6 +277,12 @@ class Mobile:
         for modem in self._modems.values():
             modem.close()
         await self.operator.close()
+
+
+def _tell(told: Told, text: str, what: str, at_s: float) -> None:
+    name, alerts = about(text)
+    for alert in alerts:
+        told(f"sms.{name}.{what}", alert, at_s)
 
 
 def _text_of(pdu: bytes) -> str:
