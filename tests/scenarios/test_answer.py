@@ -28,7 +28,9 @@ async def test_a_press_reaches_an_officer_and_the_palm_feels_coming(
         bip = tabac.bips[0]
         bip.press()
         await town.advance(2)
-        assert [feel.name for feel in bip.felt] == ["heard", "delivered"]
+        # "Delivered" implies "heard": with a slow disk it is felt in its place.
+        felt = [feel.name for feel in bip.felt]
+        assert felt in (["heard", "delivered"], ["delivered"])
         (said,) = town.radio.spoken
         assert tabac.plan.spoken in said.announcement.text
         assert said.ptt_s < 0.5, "the officer hears it at once"
@@ -38,7 +40,7 @@ async def test_a_press_reaches_an_officer_and_the_palm_feels_coming(
         await town.advance(20)
         town.radio.key(said.announcement.number, card.codes[0])
         await town.advance(2)
-        assert [feel.name for feel in bip.felt] == ["heard", "delivered", "coming"]
+        assert [feel.name for feel in bip.felt] == [*felt, "coming"]
         assert len(town.radio.spoken) == 1, "nobody is called any more"
         await town.advance(300)
         assert len(town.radio.spoken) == 1
