@@ -6,7 +6,6 @@ from pathlib import Path
 
 from vigibip.sms.pdu import Submit
 from vigibip.town.books import PostBook
-from vigibip.town.driven.bip import DrivenBip
 from vigibip.town.driven.town import DrivenTown
 from vigibip.town.mobile import Mobile, MobilePlan, about
 
@@ -46,10 +45,6 @@ class SmsTown(DrivenTown):
         while len(self.at_s(stage, subject)) == before:
             assert self.clock.monotonic_s() < end_s, f"{stage} did not come in {within_s} s"
             await self.advance(0.1)
-
-
-def names(bip: DrivenBip) -> list[str]:
-    return [felt.name for felt in bip.felt]
 
 
 @asynccontextmanager

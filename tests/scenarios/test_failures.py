@@ -4,17 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.palm import names
 from vigibip.town.air import Weather
 from vigibip.town.books import BoxBook, PostBook
-from vigibip.town.driven.bip import DrivenBip
 from vigibip.town.driven.town import DrivenTown
 from vigibip.town.network import Cut
 
 pytestmark = pytest.mark.xdist_group("driven-town")
-
-
-def names(bip: DrivenBip) -> list[str]:
-    return [felt.name for felt in bip.felt]
 
 
 async def test_the_box_loses_power_between_heard_and_delivered(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.second_path import SmsTown, names, sms_town
+from tests.scenarios.palm import names
+from tests.scenarios.second_path import SmsTown, sms_town
 from vigibip.alert.ids import AlertId
 from vigibip.alert.sms_form import SmsKind, SmsMessage, write_sms
 from vigibip.post.faults import FaultKind

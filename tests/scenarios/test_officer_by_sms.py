@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.second_path import SmsTown, names, sms_town
+from tests.scenarios.palm import names
+from tests.scenarios.second_path import SmsTown, sms_town
 from vigibip.alert.officer_codes import WORDS, code_digest
 from vigibip.post.store.second_path import SecondPathStore
 from vigibip.town.mobile import OFFICER_NUMBER, Phone

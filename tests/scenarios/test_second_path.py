@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.second_path import names, sms_town
+from tests.scenarios.palm import names
+from tests.scenarios.second_path import sms_town
 from vigibip.modem.simulated.hangs import Hang, HangKind
 from vigibip.post.cards import new_card
 from vigibip.town.books import BoxBook

@@ -35,7 +35,9 @@ def console(config: Config = DEFAULT_CONFIG) -> None:
     settings = _settings(config)
     from vigibip.console.serve import serve
 
-    serve(settings, lambda text: print(text, file=sys.stderr, flush=True))
+    # In one piece: print's own end of line is a second write, and a line of the log between the
+    # two would become a part of the address.
+    serve(settings, lambda text: print(f"{text}\n", end="", file=sys.stderr, flush=True))
 
 
 @account.command()
