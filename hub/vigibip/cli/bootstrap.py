@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[3]
 VENV = ROOT / ".venv"
@@ -70,7 +70,18 @@ def main(argv: list[str]) -> NoReturn:
     prepare(lock)
     with contextlib.suppress(ValueError):
         sys.stdout.flush()
-    os.execv(PYTHON, [str(PYTHON), *command, *arguments])
+    os.execve(PYTHON, [str(PYTHON), *command, *arguments], with_bytecode(os.environ))
+
+
+def with_bytecode(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` with bytecode kept, in .venv alone.
+
+    A town is a dozen processes. Where Python was told to write none beside sources, each of them
+    would compile everything anew: three seconds instead of one.
+    """
+    kept = dict(environment, PYTHONPYCACHEPREFIX=str(VENV / "bytecode"))
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept
 
 
 def check_interpreter_exists() -> None:
