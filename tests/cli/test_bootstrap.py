@@ -200,3 +200,8 @@ def test_the_tests_lock_agrees_with_the_one_that_runs() -> None:
         return {line.split()[0] for line in lines if line[:1].isalpha()}
 
     assert pins(bootstrap.RUN_LOCK) <= pins(bootstrap.TEST_LOCK)
+
+
+def test_bytecode_is_kept_in_the_environment_whatever_the_machine_says() -> None:
+    kept = bootstrap.with_bytecode({"PYTHONDONTWRITEBYTECODE": "1", "HOME": "/somewhere"})
+    assert kept == {"HOME": "/somewhere", "PYTHONPYCACHEPREFIX": str(bootstrap.VENV / "bytecode")}
