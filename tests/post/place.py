@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -111,3 +112,16 @@ async def send_until_received(box: BoxClient, alerts: list[str], pace_s: float) 
 async def deliver(box: BoxClient, *alerts: str) -> None:
     """Have these received; the first may come before the post has subscribed."""
     await send_until_received(box, [*box.accepted, *alerts], pace_s=0.001)
+
+
+async def press_until(box: BoxClient, alert: str, met: Callable[[], bool]) -> None:
+    """Do as a box does without a receipt: the post may hear the broker later than its radio."""
+    begun_s = time.monotonic()
+    sent_s = 0.0
+    while not met():
+        now_s = time.monotonic()
+        assert now_s - begun_s < 90, "the press had no effect in time"
+        if now_s - sent_s > 1.0:
+            box.press(alert)
+            sent_s = now_s
+        await asyncio.sleep(0.02)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.post.harness import until
-from tests.post.place import Place, deliver
+from tests.post.place import Place, deliver, press_until
 
 pytestmark = [
     pytest.mark.xdist_group("post-process"),
@@ -53,8 +53,7 @@ async def test_a_post_that_starts_on_a_full_disk_relays_and_heals(place: Place) 
     await until(lambda: len(place.channel.transmissions) > on_air, 30)
     seen = Path(f"/proc/{post.pid}/root{place.data_dir}")
     assert os.statvfs(seen).f_bavail == 0
-    box.press(f"{2:016x}")
-    await until(lambda: len(place.channel.transmissions) > on_air + 1, 30)
+    await press_until(box, f"{2:016x}", lambda: len(place.channel.transmissions) > on_air + 1)
     assert box.accepted == [f"{1:016x}"]
     assert post.running
 
