@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 
@@ -9,7 +10,7 @@ import pytest
 
 from vigibip.alert.messages import Alert
 from vigibip.base.clock import DrivenClock
-from vigibip.post.box_watch import BoxWatch
+from vigibip.post.box_watch import NAMED_MAX, BoxWatch
 from vigibip.post.config import BoxWatchSettings
 from vigibip.post.faults import OTHERS, Faults
 from vigibip.post.known_boxes import KnownBoxes
@@ -61,6 +62,14 @@ class Watched:
         await self.store.set_box_keys(shop.box_id, up_key=key, down_key=key, serial="1")
         await self.restore()
         return shop.box_id
+
+    async def press_by_sms(self, box_id: str, sequence: int) -> None:
+        """As the intake does it, once it is committed."""
+        alert = Alert(alert="00000001000000aa", age_s=0)
+        rules = IntakeRules(worker="post-1")
+        await self.store.accept_alert(box_id, alert, rules=rules, sms=sequence)
+        self.ways.proven(box_id)
+        self.ways.alert_by_sms(box_id)
 
     async def run(self, duration_s: float, *heard: str, step_s: float = STEP_S) -> None:
         """Let time pass, looking as often as the watch does; `heard` boxes speak each time."""
@@ -231,8 +240,111 @@ async def test_ten_thousand_silent_boxes_are_bounded_work_and_a_readable_page(
     await watched.run(300, step_s=60)
     lost = [subject for kind, subject in watched.faults.present if kind == "data-lost"]
     assert len(lost) == 201
-    assert watched.faults.present[("data-lost", OTHERS)] == "9800 more"
+    assert watched.faults.present[("data-lost", OTHERS)] == "+9800"
+    # While the broker is gone, those that are not named are silent still.
+    watched.connected = False
+    await watched.run(20)
+    assert watched.faults.present[("data-lost", OTHERS)] == "+9800"
+    watched.connected = True
+    await watched.run(20)
+    for box_id in list(boxes)[:9_000]:
+        watched.ways.heard(box_id)
+    await watched.run(20)
+    lost = [subject for kind, subject in watched.faults.present if kind == "data-lost"]
+    assert len(lost) == 201
+    assert watched.faults.present[("data-lost", OTHERS)] == "+800"
     for box_id in boxes:
         watched.ways.heard(box_id)
     await watched.run(20)
     assert watched.kinds == set()
+
+
+async def test_of_many_lost_boxes_the_one_that_was_pressed_is_told_as_such(
+    watched: Watched,
+) -> None:
+    pressed = await watched.add_box(phone=None)
+    key = os.urandom(32)
+    others = {f"box-{number:08d}": KnownBox(key, key, "Tabac", "") for number in range(NAMED_MAX)}
+    watched.boxes.use({**others, pressed: watched.boxes[pressed]})
+    await watched.run(60, *watched.boxes)
+    # The others are lost before it.
+    await watched.run(300, pressed)
+    alert = Alert(alert="00000001000000aa", age_s=0)
+    await watched.store.accept_alert(pressed, alert, rules=IntakeRules(worker="post-1"))
+    await watched.run(1700)
+    assert ("box-lost-after-press", pressed) in watched.faults.present
+    assert ("box-lost", pressed) not in watched.faults.present
+
+
+async def test_an_alerts_own_sms_is_no_proof_for_long(watched: Watched) -> None:
+    box = await watched.add_box()
+    await watched.run(60, box)
+    await watched.press_by_sms(box, 1)
+    # It was cut off, or broken: no probe follows, as one would.
+    await watched.run(2000)
+    assert watched.kinds == {"data-lost"}
+    await watched.run(600)
+    assert watched.kinds == {"data-lost", "box-lost-after-press"}
+    # A restart forgets neither.
+    watched.start()
+    await watched.restore()
+    await watched.run(300)
+    assert watched.kinds == {"data-lost", "box-lost-after-press"}
+
+
+async def test_a_box_that_speaks_by_sms_alone_is_not_lost_after_its_press(
+    watched: Watched,
+) -> None:
+    box = await watched.add_box()
+    await watched.run(60, box)
+    await watched.press_by_sms(box, 1)
+    await watched.run(1800, step_s=300)
+    # Without a receipt it goes on; with one it probes.
+    await watched.press_by_sms(box, 2)
+    await watched.run(600, step_s=300)
+    await watched.second.take_sms(box, 3)
+    watched.ways.proven(box)
+    await watched.run(24 * HOUR_S, step_s=600)
+    assert watched.kinds == {"data-lost"}
+    watched.start()
+    await watched.restore()
+    await watched.run(HOUR_S, step_s=300)
+    assert watched.kinds == {"data-lost"}
+
+
+async def test_a_proof_by_sms_says_for_thirty_hours_that_a_box_is_there(watched: Watched) -> None:
+    box = await watched.add_box()
+    await watched.run(300, box)
+    watched.ways.proven(box)
+    await watched.run(29 * HOUR_S, step_s=600)
+    assert watched.kinds == {"data-lost"}
+    await watched.run(2 * HOUR_S, step_s=600)
+    assert watched.kinds == {"data-lost", "box-lost", "sms-unproven"}
+
+
+async def test_a_disk_that_hangs_does_not_blind_the_watch(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box, pressed = await watched.add_box(phone=None), await watched.add_box(phone=None)
+    await watched.run(300, box, pressed)
+    alert = Alert(alert="00000001000000aa", age_s=0)
+    await watched.store.accept_alert(pressed, alert, rules=IntakeRules(worker="post-1"))
+    asked = []
+    hangs = asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        asked.append(1)
+        await hangs.wait()
+
+    with monkeypatch.context() as on_a_hung_disk:
+        on_a_hung_disk.setattr(watched.second, "pressed_since", hang)
+        on_a_hung_disk.setattr(watched.second, "record_heard", hang)
+        watching = asyncio.create_task(watched.watch.run())
+        await watched.clock.advance(2000)
+        assert {"data-lost", "box-lost", "store-failed"} <= watched.kinds
+        assert len(asked) <= 2
+        watching.cancel()
+    hangs.set()
+    await watched.run(60)
+    assert ("box-lost-after-press", pressed) in watched.faults.present
+    assert ("box-lost", box) in watched.faults.present

@@ -86,6 +86,8 @@ def test_a_boxs_number_is_set_changed_and_removed(config: Path) -> None:
     assert isinstance(refused.exception, UsageError)
     assert box in str(refused.exception)
     assert run(config, "phone", box, "--remove").exit_code == 0
+    # With several that have none by now.
+    assert run(config, "phone", box, "--remove").exit_code == 0
     assert run(config, "phone", other, BOX).exit_code == 0
     for wrong in ("0639981001", MODEM, ""):
         assert isinstance(run(config, "phone", box, wrong).exception, UsageError)

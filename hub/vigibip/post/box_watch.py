@@ -14,6 +14,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.post.config import BoxWatchSettings
 from vigibip.post.faults import OTHERS, FaultKind, Faults
+from vigibip.post.patience import OneAtATime
 from vigibip.post.store.records import KnownBox
 from vigibip.post.store.second_path import SecondPathStore
 from vigibip.post.ways import Ways
@@ -23,11 +24,14 @@ _log = logging.getLogger(__name__)
 _STATUSES_MISSED = 3
 # A box whose path was proven as shortly before its data fell does not prove it again.
 _PROOF_FRESH_S = 3600.0 + 180.0
+# An alert proves its box for so long: without a receipt it comes again within half an hour, with
+# one a probe follows it. Silence after that is somebody who has cut the box off, or broken it.
+_ALERT_PROVES_S = 2400.0
 # Once the post's modems work again, boxes whose probe failed meanwhile ask within that.
 _PROBED_AGAIN_S = 8 * 3600.0
 _MODEMS_DOWN_S = 600.0
 # So many are named one by one; beyond, their number is told.
-_NAMED_MAX = 200
+NAMED_MAX = 200
 _HEARD_EACH_S = 300.0
 _HEARD_AT_ONCE = 500
 _KINDS = (
@@ -66,9 +70,13 @@ class BoxWatch:
         self._connected_since_s: float | None = None
         self._modems_since_s: float | None = None
         self._modems_down_s = clock.monotonic_s()
+        self._stood: dict[FaultKind, set[str]] = {kind: set() for kind in _KINDS}
+        """Of whom each was true at the last look, those too that are too many to be named."""
         self._after_press: dict[str, bool] = {}
         """Boxes that are lost: whether that was after a press."""
         self._heard_written_s = clock.monotonic_s()
+        self._asking = OneAtATime(clock)
+        self._writing = OneAtATime(clock)
 
     async def run(self) -> None:
         """Look, for ever."""
@@ -93,11 +101,16 @@ class BoxWatch:
         )
         if self._ways.somebody_new or now_s - self._heard_written_s >= _HEARD_EACH_S:
             self._heard_written_s = now_s
-            await self._write_heard()
+            await self.write_heard()
 
     async def write_heard(self) -> None:
-        """Keep who was heard until now: the post is about to end."""
-        await self._write_heard()
+        """Keep who was heard until now, if the disk takes it soon."""
+        while heard := self._ways.take_unwritten(_HEARD_AT_ONCE):
+            try:
+                await self._writing.run(self._store.record_heard(heard))
+            except StorageError as error:
+                _log.warning("who was heard is not kept: %s", error)
+                return
 
     def _look_at_ourselves(self, now_s: float) -> None:
         if not self._connected():
@@ -120,9 +133,9 @@ class BoxWatch:
         lost: dict[str, float] = {}
         if connected_s is None:
             # It is the broker. What was silent before goes on being so.
-            return dict.fromkeys(self._told(FaultKind.DATA_LOST), now_s)
+            return dict.fromkeys(self._true_of(FaultKind.DATA_LOST), now_s)
         limit_s = _STATUSES_MISSED * self._settings.status_interval_s
-        told = self._told(FaultKind.DATA_LOST)
+        told = self._true_of(FaultKind.DATA_LOST)
         for box_id in self._boxes:
             heard_s = self._ways.heard_s(box_id)
             since_s = connected_s if heard_s is None else max(heard_s, connected_s)
@@ -134,11 +147,10 @@ class BoxWatch:
 
     def _lost(self, now_s: float, lost_s: Mapping[str, float]) -> set[str]:
         """Return the boxes that are heard by no way at all."""
-        told = self._told(FaultKind.BOX_LOST) | self._told(FaultKind.BOX_LOST_AFTER_PRESS)
+        told = self._true_of(FaultKind.BOX_LOST) | self._true_of(FaultKind.BOX_LOST_AFTER_PRESS)
         lost = set()
         for box_id, since_s in lost_s.items():
-            proven_s = self._ways.proven_s(box_id)
-            if proven_s is not None and proven_s >= since_s - _PROOF_FRESH_S:
+            if self._proof_counts(box_id, now_s, lost_before=box_id in told):
                 continue
             if self._modem_up() is not None and self._ways.expected_s(box_id) is not None:
                 if self._modems_since_s is None:
@@ -150,6 +162,24 @@ class BoxWatch:
                 lost.add(box_id)
         return lost
 
+    def _proof_counts(self, box_id: str, now_s: float, *, lost_before: bool) -> bool:
+        """Tell whether a box that data has lost is there by what its last SMS says."""
+        proven_s, heard_at = self._ways.proven_s(box_id), self._ways.last_heard_at(box_id)
+        if proven_s is None or heard_at is None:
+            return False
+        # By when the box itself last had data: it does not know of our restarts.
+        silent_s = (self._clock.utc() - heard_at).total_seconds()
+        if proven_s < now_s - silent_s - _PROOF_FRESH_S:
+            return False
+        counts_s = self._unproven_after_s
+        if self._ways.proven_by_alert(box_id):
+            counts_s = min(counts_s, _ALERT_PROVES_S)
+        until_s = proven_s + counts_s
+        if self._modems_since_s is not None and not lost_before:
+            # What the modems missed while they were down, the box says again.
+            until_s = max(until_s, self._modems_since_s + min(counts_s, _PROBED_AGAIN_S))
+        return now_s < until_s
+
     @property
     def _lost_after_s(self) -> float:
         limit_s = _STATUSES_MISSED * self._settings.status_interval_s
@@ -159,10 +189,10 @@ class BoxWatch:
         if self._modem_up() is None:
             return {}
         if self._modems_since_s is None:
-            return dict.fromkeys(self._told(FaultKind.SMS_UNPROVEN), "")
+            return dict.fromkeys(self._true_of(FaultKind.SMS_UNPROVEN), "")
         # Whatever the modems missed while they were down, the boxes prove again by then.
         at_least_s = self._modems_since_s - self._unproven_after_s + _PROBED_AGAIN_S
-        told = self._told(FaultKind.SMS_UNPROVEN)
+        told = self._true_of(FaultKind.SMS_UNPROVEN)
         unproven: dict[str, str] = {}
         for box_id in self._boxes:
             expected_s = self._ways.expected_s(box_id)
@@ -181,27 +211,30 @@ class BoxWatch:
 
     # Telling
 
-    def _told(self, kind: FaultKind) -> set[str]:
-        return {subject for of_kind, subject in self._faults.present if of_kind == kind.value}
+    def _named(self, kind: FaultKind) -> set[str]:
+        told = {subject for of_kind, subject in self._faults.present if of_kind == kind.value}
+        return told - {OTHERS}
+
+    def _true_of(self, kind: FaultKind) -> set[str]:
+        """Return of whom it was true at the last look, or before the start."""
+        return self._stood[kind] | self._named(kind)
 
     def _tell(self, kind: FaultKind, wrong: Mapping[str, str]) -> None:
-        told = self._told(kind)
-        for subject in told - wrong.keys() - {OTHERS}:
+        self._stood[kind] = set(wrong)
+        told = self._named(kind)
+        for subject in told - wrong.keys():
             self._faults.clear_fault(kind, subject)
         named = told & wrong.keys()
-        more = 0
-        for box_id, detail in wrong.items():
-            if box_id in named:
-                continue
-            if len(named) >= _NAMED_MAX:
-                more += 1
-                continue
-            named.add(box_id)
-            self._faults.raise_fault(kind, box_id, detail)
-        if more and OTHERS not in told:
-            self._faults.raise_fault(kind, OTHERS, f"{more} more")
-        elif not more and OTHERS in told:
-            self._faults.clear_fault(kind, OTHERS)
+        unnamed = [box_id for box_id in wrong if box_id not in named]
+        room = max(0, NAMED_MAX - len(named))
+        for box_id in unnamed[:room]:
+            self._faults.raise_fault(kind, box_id, wrong[box_id])
+        more = f"+{len(unnamed) - room}" if len(unnamed) > room else None
+        if more is None:
+            if self._faults.stands(kind, OTHERS):
+                self._faults.clear_fault(kind, OTHERS)
+        elif self._faults.present.get((kind.value, OTHERS)) != more:
+            self._faults.raise_fault(kind, OTHERS, more)
 
     async def _judge_presses(
         self, lost: set[str], now_s: float, lost_s: Mapping[str, float]
@@ -209,20 +242,23 @@ class BoxWatch:
         """Find out for each box that is newly lost whether it was pressed shortly before."""
         for box_id in self._after_press.keys() - lost:
             del self._after_press[box_id]
-        told = self._told(FaultKind.BOX_LOST_AFTER_PRESS)
+        told = self._true_of(FaultKind.BOX_LOST_AFTER_PRESS)
+        unjudged: dict[str, datetime] = {}
         for box_id in lost - self._after_press.keys():
             if box_id in told:
                 self._after_press[box_id] = True
                 continue
-            if len(self._after_press) > _NAMED_MAX:
-                self._after_press[box_id] = False
-                continue
             silent_s = now_s - lost_s[box_id] + self._settings.press_counts_s
-            since = self._clock.utc() - timedelta(seconds=silent_s)
-            try:
-                self._after_press[box_id] = await self._store.pressed_since(box_id, since)
-            except StorageError as error:
-                self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            unjudged[box_id] = self._clock.utc() - timedelta(seconds=silent_s)
+        if not unjudged:
+            return
+        try:
+            pressed = await self._asking.run(self._store.pressed_since(unjudged))
+        except StorageError as error:
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            return
+        for box_id in unjudged:
+            self._after_press[box_id] = box_id in pressed
 
     def _since(self, box_id: str) -> str:
         heard_at = self._ways.last_heard_at(box_id)
@@ -231,14 +267,6 @@ class BoxWatch:
     def _moment(self, at_s: float) -> str:
         ago = timedelta(seconds=self._clock.monotonic_s() - at_s)
         return _words(self._clock.utc() - ago)
-
-    async def _write_heard(self) -> None:
-        while heard := self._ways.take_unwritten(_HEARD_AT_ONCE):
-            try:
-                await self._store.record_heard(heard)
-            except StorageError as error:
-                _log.warning("who was heard is not kept: %s", error)
-                return
 
 
 def _words(at: datetime) -> str:

@@ -11,6 +11,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.modem.contract import ModemState
 from vigibip.post.faults import FaultKind, Faults
+from vigibip.post.patience import OneAtATime
 from vigibip.post.store.paths import ModemView
 from vigibip.post.store.second_path import SecondPathStore
 from vigibip.sms.contract import SmsProvider
@@ -62,6 +63,7 @@ class ModemWatch:
         self._clock = clock
         self._down_since_s: dict[str, float] = {}
         self._written: tuple[ModemView, ...] | None = None
+        self._writing = OneAtATime(clock)
 
     async def run(self) -> None:
         """Look, for ever."""
@@ -106,7 +108,7 @@ class ModemWatch:
             if before == views and recent:
                 return
         try:
-            await self._store.record_modems(views)
+            await self._writing.run(self._store.record_modems(views))
         except StorageError as error:
             _log.warning("the modems' state is not kept: %s", error)
         else:

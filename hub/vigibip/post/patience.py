@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 from vigibip.base.clock import Clock
+from vigibip.base.errors import StorageError
+
+T = TypeVar("T")
+
+_PATIENCE_S = 2.0
 
 
 async def done_in_time(work: asyncio.Future[Any], clock: Clock, patience_s: float) -> bool:
@@ -16,3 +22,27 @@ async def done_in_time(work: asyncio.Future[Any], clock: Clock, patience_s: floa
         return work.done()
     finally:
         patience.cancel()
+
+
+class OneAtATime:
+    """Work of one kind on the store: what a disk that hangs holds up gets no company."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._under_way: asyncio.Future[Any] | None = None
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Return what `work` returns. Raises StorageError, also when it takes too long.
+
+        What takes too long goes on by itself, and until it ends nothing else is begun.
+        """
+        if self._under_way is not None and not self._under_way.done():
+            work.close()
+            raise StorageError("the disk does not answer")
+        task = asyncio.ensure_future(work)
+        self._under_way = task
+        # Whoever has left does not ask how it ended.
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        if not await done_in_time(task, self._clock, _PATIENCE_S):
+            raise StorageError("the disk does not answer")
+        return task.result()

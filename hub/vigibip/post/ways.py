@@ -24,6 +24,7 @@ class Ways:
         self._heard_s: dict[str, float] = {}
         self._proven_s: dict[str, float] = {}
         self._expected_s: dict[str, float] = {}
+        self._alert_s: dict[str, float] = {}
         self._by_sms: set[str] = set()
         self._remembered: set[str] = set()
         self._heard_before: dict[str, datetime] = {}
@@ -45,6 +46,9 @@ class Ways:
             if path.proven_at is not None:
                 proven_s = now_s - _seconds(now, path.proven_at)
                 self._proven_s[box_id] = max(proven_s, self._proven_s.get(box_id, proven_s))
+            if path.alert_at is not None:
+                alert_s = now_s - _seconds(now, path.alert_at)
+                self._alert_s[box_id] = max(alert_s, self._alert_s.get(box_id, alert_s))
             recent = path.alert_at is not None and now - path.alert_at < _ALERT_COUNTS
             silent = path.heard_at is None or (path.alert_at or now) > path.heard_at
             if recent and silent and box_id not in self._heard_s and box_id not in self._by_sms:
@@ -71,6 +75,7 @@ class Ways:
 
     def alert_by_sms(self, box_id: str) -> None:
         """An alert of the box came by SMS: nothing says that data would reach it."""
+        self._alert_s[box_id] = self._clock.monotonic_s()
         self._by_sms.add(box_id)
         self._remembered.discard(box_id)
 
@@ -104,6 +109,11 @@ class Ways:
     def proven_s(self, box_id: str) -> float | None:
         """When SMS of it last proved that way; negative: before this machine's clock began."""
         return self._proven_s.get(box_id)
+
+    def proven_by_alert(self, box_id: str) -> bool:
+        """True while the last SMS that proved that way was an alert."""
+        alert_s, proven_s = self._alert_s.get(box_id), self._proven_s.get(box_id)
+        return alert_s is not None and proven_s is not None and alert_s >= proven_s
 
     def expected_s(self, box_id: str) -> float | None:
         """Since when its SMS way is expected to work; None: it has none."""

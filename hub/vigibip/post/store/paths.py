@@ -86,15 +86,17 @@ def set_phone(connection: Connection, box_id: str, phone: str | None, now: datet
 
     Raises UnknownBoxError, and UsageError for a number that another box has.
     """
-    holder = connection.execute(select(Box.id).where(Box.phone == phone)).scalar_one_or_none()
-    if phone is not None and holder not in (None, box_id):
-        raise UsageError(f"ce numéro est déjà celui de {holder}")
+    holder = None
+    if phone is not None:
+        holder = connection.execute(select(Box.id).where(Box.phone == phone)).scalar_one_or_none()
+        if holder not in (None, box_id):
+            raise UsageError(f"ce numéro est déjà celui de {holder}")
     done = connection.execute(
         update(Box).where(Box.id == box_id, Box.revoked_at.is_(None)).values(phone=phone)
     )
     if done.rowcount != 1:
         raise UnknownBoxError(f"le poste n'attend pas de boîtier {box_id}")
-    if holder is None or phone is None:
+    if holder is None:
         since = None if phone is None else now
         _put(connection, box_id, {"expected_since": since, "proven_at": None})
     contacts.renew(connection, now)
@@ -129,11 +131,16 @@ def record_heard(connection: Connection, heard: Mapping[str, datetime]) -> None:
     connection.execute(_HEARD, [{"of": one, "heard_at": heard[one]} for one in there])
 
 
-def pressed_since(connection: Connection, box_id: str, since: datetime) -> bool:
-    """Tell whether a press of this box came since then."""
-    last = connection.execute(select(func.max(Alert.received_at)).where(Alert.box == box_id))
-    at = last.scalar()
-    return at is not None and at >= since
+def pressed_since(connection: Connection, since: Mapping[str, datetime]) -> set[str]:
+    """Return which of these boxes a press came from, each since its own moment."""
+    if not since:
+        return set()
+    last = connection.execute(
+        select(Alert.box, func.max(Alert.received_at))
+        .where(Alert.received_at >= min(since.values()))
+        .group_by(Alert.box)
+    )
+    return {box_id for box_id, at in last if box_id in since and at >= since[box_id]}
 
 
 def record_modems(connection: Connection, modems: Iterable[ModemView]) -> None:

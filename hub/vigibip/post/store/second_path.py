@@ -42,8 +42,9 @@ class SecondPathStore:
     async def record_heard(self, heard: Mapping[str, datetime]) -> None:
         await self._store.write(lambda c: paths.record_heard(c, heard))
 
-    async def pressed_since(self, box_id: str, since: datetime) -> bool:
-        return await self._store.read(lambda c: paths.pressed_since(c, box_id, since))
+    async def pressed_since(self, since: Mapping[str, datetime]) -> set[str]:
+        """Return which of these boxes a press came from, each since its own moment."""
+        return await self._store.read(lambda c: paths.pressed_since(c, since))
 
     # Modems
 
