@@ -10,7 +10,7 @@ from tests.box.driven import DrivenBox
 from tests.box.peers import Bip
 from vigibip.box.config import BoxSettings
 from vigibip.box.faults import FaultCode
-from vigibip.wire import frame, window
+from vigibip.wire import frame, parcel, window
 
 HEARD, DELIVERED, NONE = frame.STATE_HEARD, frame.STATE_DELIVERED, frame.STATE_NONE
 
@@ -154,6 +154,16 @@ async def test_an_old_poll_is_not_answered(box: DrivenBox, bip: Bip) -> None:
     assert box.link.sent == []
 
 
+async def test_a_bip_that_asks_for_what_is_not_kept_for_it_is_told_so(
+    box: DrivenBox, bip: Bip
+) -> None:
+    asked = bip.seal(frame.ASK, 9, parcel.pack_ask(parcel.WANTS_SETTINGS, 0, 0))
+    await box.hear(bip, asked, asked)
+    told = [bip.read_reply(sealed) for _, sealed in box.link.sent]
+    assert [(reply.answered, reply.press, reply.state) for reply in told] == [(9, 0, 0)] * 2
+    assert box.carrier.take() == []
+
+
 async def test_what_does_not_open_is_counted_and_never_answered(
     box: DrivenBox, bip: Bip, settings: BoxSettings
 ) -> None:
@@ -164,6 +174,8 @@ async def test_what_does_not_open_is_counted_and_never_answered(
     poisoned += [valid[:length] for length in range(len(valid))]
     poisoned += [chance.randbytes(chance.randrange(0, 300)) for _ in range(500)]
     poisoned.append(bip.seal(frame.REPLY, 7, frame.pack_reply(1, 1, DELIVERED, 0)))
+    poisoned.append(bip.seal(frame.CONFIGURE, 7, bytes(192)))
+    poisoned.append(bip.seal(frame.UPDATE, 8, bytes(192)))
     poisoned.append(Bip(0x0BADB1B0).press())
     for position in range(len(valid)):
         for bit in range(8):

@@ -129,7 +129,7 @@ class Lab:
         self.transmitted_with_motor_on += self.motor_on
         press = wake = 0
         if kind == frame.PRESS:
-            press, *_, wake = frame.unpack_press(payload)
+            press, _, _, _, _, _, wake, _, _ = frame.unpack_press(payload)
         elif kind == frame.POLL:
             press = frame.unpack_poll(payload)
         self.sent.append((kind, counter, press, wake))

@@ -6,8 +6,17 @@ that holds the package's modules and `cipher(key)`, which gives one AES block's 
 
 import binascii
 
-# Which functions pack and read a frame's payload, by kind.
-PAYLOADS = {1: "press", 2: "status", 3: "poll", 0x81: "reply"}
+# Which module's functions pack and read a frame's payload, by kind.
+PAYLOADS = {
+    1: ("frame", "press"),
+    2: ("frame", "status"),
+    3: ("frame", "poll"),
+    4: ("parcel", "ask"),
+    0x81: ("frame", "reply"),
+    0x82: ("parcel", "configure"),
+    0x83: ("parcel", "update"),
+}
+LONG = (0x82, 0x83)
 # Which functions pack and read a serial message's body, by type; the fields that are bytes.
 BODIES = {
     1: ("up_frame", (1, 2)),
@@ -75,13 +84,28 @@ def flipped(data):
             yield bytes(damaged)
 
 
+def packer(wire, kind):
+    module, name = PAYLOADS[kind]
+    return getattr(getattr(wire, module), "pack_" + name)
+
+
+def unpacker(wire, kind):
+    module, name = PAYLOADS[kind]
+    return getattr(getattr(wire, module), "unpack_" + name)
+
+
+def payload_fields(vector):
+    return [unhex(field) if isinstance(field, str) else field for field in vector["fields"]]
+
+
 def check_frame(wire, vector):
     """Packing and sealing gives the vector; opening and reading gives it back."""
     frame, kind = wire.frame, vector["kind"]
     encrypt = wire.cipher(unhex(vector["key"]))
     expected = unhex(vector["frame"])
-    check(len(expected) == frame.FRAME_LENGTH == 50, "length")
-    payload = getattr(frame, "pack_" + PAYLOADS[kind])(*vector["fields"])
+    check((frame.FRAME_LENGTH, frame.LONG_FRAME_LENGTH) == (50, 210), "lengths")
+    check(len(expected) == (210 if kind in LONG else 50), "length")
+    payload = packer(wire, kind)(*payload_fields(vector))
     sealed = frame.seal_frame(encrypt, kind, vector["device_id"], vector["counter"], payload)
     check(sealed == expected, "seal")
     header = (kind, vector["device_id"], vector["counter"])
@@ -89,8 +113,8 @@ def check_frame(wire, vector):
         check(frame.read_header(buffer(expected)) == header, "header")
         opened = frame.open_frame(encrypt, buffer(expected))
         check(opened[:3] == header, "opened header")
-    fields = getattr(frame, "unpack_" + PAYLOADS[kind])(opened[3])
-    check((list(fields) if kind != frame.POLL else [fields]) == vector["fields"], "fields")
+    fields = unpacker(wire, kind)(opened[3])
+    check((list(fields) if kind != frame.POLL else [fields]) == payload_fields(vector), "fields")
 
 
 def check_frame_direction(wire, vector):
@@ -98,7 +122,7 @@ def check_frame_direction(wire, vector):
     frame = wire.frame
     encrypt = wire.cipher(unhex(vector["key"]))
     sealed = unhex(vector["frame"])
-    sender = frame.FROM_BOX if vector["kind"] == frame.REPLY else frame.FROM_BIP
+    sender = frame.FROM_BOX if vector["kind"] & 0x80 else frame.FROM_BIP
     check(frame.open_frame(encrypt, sealed, sender)[0] == vector["kind"], "own direction")
     for other in (frame.FROM_BIP, frame.FROM_BOX, frame.FROM_POST):
         if other != sender:
@@ -123,6 +147,8 @@ def check_frame_refusals(wire, vector):
         if kind != vector["kind"]:
             other = sealed[:1] + bytes((kind,)) + sealed[2:]
             expected = frame.SealRefused if kind in PAYLOADS else frame.KindRefused
+            if kind in PAYLOADS and (kind in LONG) != (vector["kind"] in LONG):
+                expected = frame.LengthRefused
             refused(expected, frame.open_frame, encrypt, other)
     for damaged in flipped(sealed[2:]):
         refused(frame.SealRefused, frame.open_frame, encrypt, sealed[:2] + damaged)
@@ -133,8 +159,8 @@ def check_frame_refusals(wire, vector):
 def check_payload_refusals(wire, vector):
     """A payload that is too short is refused by type; a longer one is read."""
     frame, kind = wire.frame, vector["kind"]
-    payload = getattr(frame, "pack_" + PAYLOADS[kind])(*vector["fields"])
-    unpack = getattr(frame, "unpack_" + PAYLOADS[kind])
+    payload = packer(wire, kind)(*payload_fields(vector))
+    unpack = unpacker(wire, kind)
     for short in cut(payload):
         refused(frame.LengthRefused, unpack, short)
     check(unpack(payload) == unpack(payload + b"more, of a later version"), "appended")
@@ -200,9 +226,14 @@ def check_32_bits(wire):
         refused(ValueError, counter.ReservedCounter, stored, print)
     # What is measured is brought into range: no reading may stop a press.
     nonsense = frame.unpack_press(frame.pack_press(7, -5, 99999, -1, 999, -300, 999))
-    check(nonsense == (7, frame.AGE_UNKNOWN, 0xFFFF, 0, 0xFF, -128, 0xFF), "press clamped")
+    check(nonsense == (7, frame.AGE_UNKNOWN, 0xFFFF, 0, 0xFF, -128, 0xFF, 0, 0), "press clamped")
+    nonsense = frame.unpack_press(frame.pack_press(7, 0, 0, 0, 0, 0, 0, 0x1FF, 1 << 20))
+    check(nonsense[7:] == (0xFF, 0xFFFF), "gesture clamped")
     nonsense = frame.unpack_status(frame.pack_status(-1, 1 << 20, -1, 300, -1, 70000, 1, 1 << 40))
-    check(nonsense == (0, 0xFFFF, 0, 127, 0, 0xFFFF, 1, 0xFFFF), "status clamped")
+    check(nonsense == (0, 0xFFFF, 0, 127, 0, 0xFFFF, 1, 0xFFFF) + (0,) * 8, "status clamped")
+    more = (1 << 20, -1, 300, -1, 0x1FF, 0x12345, 1 << 40, -1)
+    nonsense = frame.unpack_status(frame.pack_status(0, 0, 0, 0, 0, 0, 0, 0, *more))
+    check(nonsense[8:] == (0xFFFF, 0, 0xFF, 0, 0xFF, 0x2345, 0, 0), "status clamped")
 
 
 def check_counter(wire):
@@ -293,7 +324,7 @@ def fuzz_frames(wire, vectors, count, seed=1):
     encrypt = wire.cipher(unhex(vectors[0]["key"]))
     opened = 0
     for _ in range(count):
-        data = dice.input(samples, 80)
+        data = dice.input(samples, 240)
         try:
             frame.open_frame(encrypt, data)
         except frame.FrameError:
@@ -305,16 +336,16 @@ def fuzz_frames(wire, vectors, count, seed=1):
 
 def fuzz_payloads(wire, count, seed=2):
     """A payload of any content and length is read or refused by type."""
-    frame = wire.frame
     dice = Dice(seed)
-    names = list(PAYLOADS.values())
+    kinds = list(PAYLOADS)
     read = 0
     for _ in range(count):
-        payload = dice.bytes(dice.below(40))
+        kind = kinds[dice.below(len(kinds))]
+        payload = dice.bytes(dice.below(240 if kind in LONG else 40))
         try:
-            getattr(frame, "unpack_" + names[dice.below(len(names))])(payload)
+            unpacker(wire, kind)(payload)
             read += 1
-        except frame.LengthRefused:
+        except wire.frame.LengthRefused:
             pass
     return read
 

@@ -9,7 +9,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.wire.make_vectors import FILE
-from vigibip.wire import ccm, counter, frame, serial, window
+from vigibip.wire import ccm, counter, frame, parcel, serial, window
 
 VECTORS: dict[str, list[dict[str, Any]]] = json.loads(FILE.read_text(encoding="ascii"))
 
@@ -24,6 +24,7 @@ class Wire:
     ccm = ccm
     counter = counter
     frame = frame
+    parcel = parcel
     serial = serial
     window = window
 

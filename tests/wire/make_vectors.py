@@ -114,10 +114,11 @@ _DEVICE = 0xA1B2C3D4
 _STATES = ["none", "heard", "delivered", "coming", "not_reached", "unanswered"]
 
 # Name, key, direction, kind, device id, counter, layout, fields. The layout is struct's, the
-# payload is filled up to 32 bytes.
+# payload is filled up to its kind's length.
 _UP, _DOWN = reference.UP, reference.FROM_BOX
-FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
-    # A field is (width in bytes, value); a negative value is two's complement.
+FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int | bytes]]]] = [
+    # A field is (width in bytes, value); a negative value is two's complement. Bytes stand behind
+    # their length, which has that width.
     (
         "press, first frame",
         _KEY,
@@ -125,7 +126,7 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
         0x01,
         _DEVICE,
         42,
-        [(4, 42), (4, 0), (2, 3700), (2, 0x0102), (1, 2), (1, -70), (1, 0)],
+        [(4, 42), (4, 0), (2, 3700), (2, 0x0102), (1, 2), (1, -70), (1, 0), (1, 0), (2, 0)],
     ),
     (
         "press, resumed by a later wake",
@@ -134,7 +135,7 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
         0x01,
         _DEVICE,
         129,
-        [(4, 42), (4, 77), (2, 3650), (2, 0x0102), (1, 4), (1, -91), (1, 3)],
+        [(4, 42), (4, 77), (2, 3650), (2, 0x0102), (1, 4), (1, -91), (1, 3), (1, 0), (2, 0)],
     ),
     (
         "press, everything unknown",
@@ -143,7 +144,7 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
         0x01,
         _DEVICE,
         1,
-        [(4, 1), (4, 0xFFFFFFFF), (2, 0), (2, 0), (1, 0), (1, -128), (1, 255)],
+        [(4, 1), (4, 0xFFFFFFFF), (2, 0), (2, 0), (1, 0), (1, -128), (1, 255), (1, 0), (2, 0)],
     ),
     (
         "press, highest of everything",
@@ -152,7 +153,27 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
         0x01,
         0xFFFFFFFF,
         0xFFFFFFFE,
-        [(4, 0xFFFFFFFE), (4, 0xFFFFFFFE), (2, 0xFFFF), (2, 0xFFFF), (1, 255), (1, 127), (1, 255)],
+        [
+            *((4, 0xFFFFFFFE), (4, 0xFFFFFFFE), (2, 0xFFFF), (2, 0xFFFF), (1, 255), (1, 127)),
+            *((1, 255), (1, 255), (2, 0xFFFF)),
+        ],
+    ),
+    *(
+        (
+            f"press, {name}",
+            _KEY,
+            _UP,
+            0x01,
+            _DEVICE,
+            130 + number,
+            [
+                *((4, 130), (4, 12), (2, 3700), (2, 0x0103), (1, 4), (1, -70), (1, 0)),
+                *((1, gesture), (2, age_s)),
+            ],
+        )
+        for number, (name, gesture, age_s) in enumerate(
+            [("raised", 0x02, 0), ("withdrawn", 0x10, 3), ("duress, raised", 0x23, 4)]
+        )
     ),
     (
         "status",
@@ -161,7 +182,11 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
         0x02,
         _DEVICE,
         200,
-        [(2, 3710), (2, 0x0102), (1, 4), (1, -65), (2, 3), (2, 1), (2, 0), (2, 1440)],
+        [
+            *((2, 3710), (2, 0x0102), (1, 4), (1, -65), (2, 3), (2, 1), (2, 0), (2, 1440)),
+            *((2, 60), (2, 7), (1, 12), (1, 1), (1, 0x03), (2, 0xBEEF)),
+            *((4, int.from_bytes(b"wake", "big")), (2, 123)),
+        ],
     ),
     (
         "status, counts at their end",
@@ -170,9 +195,35 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
         0x02,
         0,
         0x80000000,
-        [(2, 0), (2, 0), (1, 0), (1, -128), (2, 0xFFFF), (2, 0xFFFF), (2, 0xFFFF), (2, 0xFFFF)],
+        [
+            *((2, 0), (2, 0), (1, 0), (1, -128), (2, 0xFFFF), (2, 0xFFFF), (2, 0xFFFF)),
+            *((2, 0xFFFF), (2, 0xFFFF), (2, 0xFFFF), (1, 255), (1, 255), (1, 255)),
+            *((2, 0xFFFF), (4, 0xFFFFFFFF), (2, 0xFFFF)),
+        ],
+    ),
+    (
+        "status of a bip that tells no more than the first ones did",
+        _KEY,
+        _UP,
+        0x02,
+        _DEVICE,
+        201,
+        [
+            *((2, 3710), (2, 0x0001), (1, 4), (1, -65), (2, 3), (2, 1), (2, 0), (2, 1440)),
+            *((2, 0), (2, 0), (1, 0), (1, 0), (1, 0), (2, 0), (4, 0), (2, 0)),
+        ],
     ),
     ("poll", _KEY, _UP, 0x03, _DEVICE, 43, [(4, 42)]),
+    ("ask for settings", _KEY, _UP, 0x04, _DEVICE, 210, [(1, 1), (4, 7), (2, 0)]),
+    (
+        "ask for a piece of an update",
+        _KEY,
+        _UP,
+        0x04,
+        _DEVICE,
+        211,
+        [(1, 2), (4, 0xCAFEF00D), (2, 300)],
+    ),
     *(
         (
             f"reply, {name}",
@@ -193,6 +244,42 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int]]]] = [
         1,
         1,
         [(4, 200), (4, 0), (1, 0), (1, 1)],
+    ),
+    (
+        "configure",
+        _KEY,
+        _DOWN,
+        0x82,
+        _DEVICE,
+        7010,
+        [(4, 210), (2, 8), (1, 60), (1, 0), (2, 60), (1, 0x07), (2, 1500)],
+    ),
+    (
+        "configure, highest of everything",
+        _OTHER_KEY,
+        _DOWN,
+        0x82,
+        _DEVICE,
+        7011,
+        [(4, 0xFFFFFFFF), (2, 0xFFFF), (1, 255), (1, 255), (2, 0xFFFF), (1, 255), (2, 0xFFFF)],
+    ),
+    (
+        "update, a whole piece",
+        _KEY,
+        _DOWN,
+        0x83,
+        _DEVICE,
+        7012,
+        [(4, 211), (4, 0xCAFEF00D), (2, 301), (2, 299), (1, bytes(range(176)))],
+    ),
+    (
+        "update, its last piece",
+        _KEY,
+        _DOWN,
+        0x83,
+        _DEVICE,
+        7013,
+        [(4, 212), (4, 0xCAFEF00D), (2, 301), (2, 300), (1, b"the end")],
     ),
 ]
 
@@ -222,8 +309,14 @@ SERIAL: list[tuple[str, int, list[Any], bytes]] = [
 ]
 
 
-def _payload(fields: list[tuple[int, int]]) -> bytes:
-    return b"".join((value % (1 << 8 * width)).to_bytes(width, "big") for width, value in fields)
+def _field(width: int, value: int | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return _field(width, len(value)) + value
+    return (value % (1 << 8 * width)).to_bytes(width, "big")
+
+
+def _payload(fields: list[tuple[int, int | bytes]]) -> bytes:
+    return b"".join(_field(width, value) for width, value in fields)
 
 
 def build() -> dict[str, Any]:
@@ -253,7 +346,9 @@ def build() -> dict[str, Any]:
                 "kind": kind,
                 "device_id": device_id,
                 "counter": counter,
-                "fields": [value for _, value in fields],
+                "fields": [
+                    value.hex() if isinstance(value, bytes) else value for _, value in fields
+                ],
                 "frame": reference.sealed_frame(
                     key, direction, kind, device_id, counter, _payload(fields)
                 ).hex(),

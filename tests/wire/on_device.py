@@ -12,7 +12,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 gc.collect()
 _before = gc.mem_alloc()
-from wire import ccm, counter, frame, serial, window  # noqa: E402
+from wire import ccm, counter, frame, parcel, serial, window  # noqa: E402
 
 gc.collect()
 _package_bytes = gc.mem_alloc() - _before
@@ -30,6 +30,7 @@ class Wire:
     ccm = ccm
     counter = counter
     frame = frame
+    parcel = parcel
     serial = serial
     window = window
 

@@ -17,10 +17,11 @@ UP, FROM_BOX = 0, 1
 def sealed_frame(
     key: bytes, direction: int, kind: int, device_id: int, counter: int, payload: bytes
 ) -> bytes:
-    """Return a frame of version 1."""
+    """Return a frame of version 1; kinds 0x82 and 0x83 are the long ones."""
+    length = 192 if kind in (0x82, 0x83) else 32
     header = bytes((1, kind)) + device_id.to_bytes(4, "big") + counter.to_bytes(4, "big")
     nonce = bytes((direction,)) + header[2:] + bytes(4)
-    return header + AESCCM(key, tag_length=8).encrypt(nonce, payload.ljust(32, b"\0"), header)
+    return header + AESCCM(key, tag_length=8).encrypt(nonce, payload.ljust(length, b"\0"), header)
 
 
 def cobs(data: bytes) -> bytes:

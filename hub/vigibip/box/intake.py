@@ -55,7 +55,7 @@ class Intake:
         """Take one frame off the air, whatever it is."""
         try:
             kind, device_id, counter = frame.read_header(sealed)
-            if kind == frame.REPLY:
+            if frame.sender_of(kind) != frame.FROM_BIP:
                 raise frame.KindRefused("not from a bip")
             device = self._devices.get(device_id)
             if device is None:
@@ -88,6 +88,8 @@ class Intake:
             self.counts["old"] += 1
         elif kind == frame.POLL:
             self._poll(device, mac, counter, tag, payload)
+        elif kind == frame.ASK:
+            self._ask(device, mac, counter, tag)
         else:
             self._status(device, mac, counter, tag, payload)
 
@@ -109,7 +111,7 @@ class Intake:
         verdict: int,
         payload: bytes,
     ) -> None:
-        press, age_s, battery_mv, _, _, _, _ = frame.unpack_press(payload)
+        press, age_s, battery_mv = frame.unpack_press(payload)[:3]
         if not 0 < press <= counter:
             # The seal is the bip's own, so its firmware is wrong; a person pressed all the same.
             self._faults.tell(
@@ -155,6 +157,12 @@ class Intake:
         alert = self._book.get(AlertId(device.device_id, press))
         state = frame.STATE_NONE if alert is None else alert.told
         self._replier.tell(device, mac, counter, press, state)
+
+    def _ask(self, device: Device, mac: bytes, counter: int, tag: bytes) -> None:
+        # Nothing is kept for it here: it is told so, and asks no further.
+        self.counts["ask"] += 1
+        device.accept(counter, tag, press=False)
+        self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)
 
     def _status(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:
         self.counts["status"] += 1

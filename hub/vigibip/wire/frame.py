@@ -20,7 +20,10 @@ VERSION = 1
 PRESS = 0x01
 STATUS = 0x02
 POLL = 0x03
+ASK = 0x04
 REPLY = 0x81
+CONFIGURE = 0x82
+UPDATE = 0x83
 
 FROM_BIP = 0
 FROM_BOX = 1
@@ -29,6 +32,9 @@ FROM_POST = 2
 HEADER_LENGTH = 10
 PAYLOAD_LENGTH = 32
 FRAME_LENGTH = HEADER_LENGTH + PAYLOAD_LENGTH + ccm.TAG_LENGTH
+# Of CONFIGURE and UPDATE; what people do, and are told, is all of one length.
+LONG_PAYLOAD_LENGTH = 192
+LONG_FRAME_LENGTH = HEADER_LENGTH + LONG_PAYLOAD_LENGTH + ccm.TAG_LENGTH
 
 # States that a reply carries (one byte). An acknowledgement means what it says: see the README.
 STATE_NONE = 0
@@ -38,13 +44,28 @@ STATE_COMING = 3
 STATE_NOT_REACHED = 4
 STATE_UNANSWERED = 5
 
+# The gesture of a press (one byte): in its lower half a severity, 0 for a press as any other, and
+# one of these marks, none of which ever stops an alert.
+SEVERITY = 0x0F
+WITHDRAWN = 0x10
+DURESS = 0x20
+
+# What a status complains of (bits of one byte).
+BUTTON_STUCK = 0x01
+BATTERY_LOW = 0x02
+LAST_RESORT = 0x04
+
+# What a reply says is waiting to be asked for (bits of one byte).
+SETTINGS_WAIT = 0x01
+UPDATE_WAITS = 0x02
+
 AGE_UNKNOWN = 0xFFFFFFFF
 RSSI_UNKNOWN = -128
 
 _U32_MAX = 0xFFFFFFFF
 _HEADER = ">BBII"
-_PRESS = ">IIHHBbB"
-_STATUS = ">HHBbHHHH"
+_PRESS = ">IIHHBbBBH"
+_STATUS = ">HHBbHHHHHHBBBHIH"
 _POLL = ">I"
 _REPLY = ">IIBB"
 
@@ -71,11 +92,16 @@ class SealRefused(FrameError):
 
 def sender_of(kind: int) -> int:
     """Return who seals frames of `kind`: FROM_BIP or FROM_BOX. Raises KindRefused."""
-    if kind in (PRESS, STATUS, POLL):
+    if PRESS <= kind <= ASK:
         return FROM_BIP
-    if kind == REPLY:
+    if REPLY <= kind <= UPDATE:
         return FROM_BOX
     raise KindRefused("kind")
+
+
+def payload_length(kind: int) -> int:
+    """Return how long the payload of `kind` is in a frame."""
+    return LONG_PAYLOAD_LENGTH if kind in (CONFIGURE, UPDATE) else PAYLOAD_LENGTH
 
 
 def _nonce(kind: int, device_id: int, counter: int) -> bytes:
@@ -85,16 +111,17 @@ def _nonce(kind: int, device_id: int, counter: int) -> bytes:
 def seal_frame(
     encrypt_block: "EncryptBlock", kind: int, device_id: int, counter: int, payload: "Buffer"
 ) -> bytes:
-    """Return the frame's bytes. `payload` is at most 32 bytes and is filled up with zeros.
+    """Return the frame's bytes. `payload` is filled up with zeros to its kind's length.
 
     Raises ValueError when `device_id` or `counter` is not a 32-bit number: MicroPython would cut
     it without a word, and a nonce would be used twice.
     """
     if not 0 <= device_id <= _U32_MAX or not 0 <= counter <= _U32_MAX:
         raise ValueError("device id or counter beyond 32 bits")
-    if len(payload) > PAYLOAD_LENGTH:
+    missing = payload_length(kind) - len(payload)
+    if missing < 0:
         raise LengthRefused("payload")
-    padded = bytes(payload) + bytes(PAYLOAD_LENGTH - len(payload))
+    padded = bytes(payload) + bytes(missing)
     header = struct.pack(_HEADER, VERSION, kind, device_id, counter)
     return header + ccm.seal(encrypt_block, _nonce(kind, device_id, counter), header, padded)
 
@@ -108,17 +135,19 @@ def read_header(frame: "Buffer") -> tuple[int, int, int]:
         raise LengthRefused("empty")
     if frame[0] != VERSION:
         raise VersionRefused("version")
-    if len(frame) != FRAME_LENGTH:
+    if len(frame) not in (FRAME_LENGTH, LONG_FRAME_LENGTH):
         raise LengthRefused("frame")
     _, kind, device_id, counter = struct.unpack_from(_HEADER, frame)
     sender_of(kind)
+    if len(frame) != HEADER_LENGTH + payload_length(kind) + ccm.TAG_LENGTH:
+        raise LengthRefused("kind")
     return kind, device_id, counter
 
 
 def open_frame(
     encrypt_block: "EncryptBlock", frame: "Buffer", sender: int | None = None
 ) -> tuple[int, int, int, bytes]:
-    """Return (kind, device id, counter, payload of 32 bytes).
+    """Return (kind, device id, counter, payload in its kind's full length).
 
     sender: the only end whose frames are taken here (FROM_BIP at the box, FROM_BOX at the bip),
     so that one's own frames, thrown back, are refused; None takes both. Raises what
@@ -160,6 +189,8 @@ def pack_press(
     reset_cause: int,
     rssi_dbm: int,
     wake: int,
+    gesture: int = 0,
+    gesture_age_s: int = 0,
 ) -> bytes:
     """Return the payload of a press.
 
@@ -169,6 +200,8 @@ def pack_press(
     battery_mv: measured under load, 0 when unknown. firmware: version as major * 256 + minor.
     reset_cause: as the device's machine module numbers it. rssi_dbm: of the last reply heard.
     wake: how many wakes this press has lasted, 0 for the first, 255 for more.
+    gesture: a severity and a mark, 0 for none. gesture_age_s: seconds since it was made, 65535 for
+    more, or when the time was lost.
     """
     return struct.pack(
         _PRESS,
@@ -179,10 +212,12 @@ def pack_press(
         _within(reset_cause, 0, 0xFF),
         _within(rssi_dbm, RSSI_UNKNOWN, 127),
         _within(wake, 0, 0xFF),
+        gesture & 0xFF,
+        _within(gesture_age_s, 0, 0xFFFF),
     )
 
 
-def unpack_press(payload: "Buffer") -> tuple[int, int, int, int, int, int, int]:
+def unpack_press(payload: "Buffer") -> tuple[int, int, int, int, int, int, int, int, int]:
     """Return the tuple that `pack_press` took. Raises LengthRefused when it is too short."""
     return _fields(_PRESS, payload)  # type: ignore[return-value]
 
@@ -196,8 +231,24 @@ def pack_status(
     unreached: int,
     crashes: int,
     uptime_min: int,
+    interval_min: int = 0,
+    settings_edition: int = 0,
+    sends_failed: int = 0,
+    stores_failed: int = 0,
+    complaints: int = 0,
+    crash_digest: int = 0,
+    crash_module: int = 0,
+    crash_line: int = 0,
 ) -> bytes:
-    """Return the payload of a status; the last four count since the device was provisioned."""
+    """Return the payload of a status.
+
+    unheard, unreached, crashes, uptime_min: since the device was provisioned. interval_min: when
+    the next status is due at the latest, 0 when it is not told. settings_edition: of the settings
+    in force, 0 for those that it was made with. sends_failed, stores_failed: what its radio and its
+    flash did not take, since the last status that was answered. complaints: BUTTON_STUCK,
+    BATTERY_LOW, LAST_RESORT. crash_digest, crash_module, crash_line: of the last exception, 0 for
+    none; the module as its first four letters, a big-endian number.
+    """
     return struct.pack(
         _STATUS,
         _within(battery_mv, 0, 0xFFFF),
@@ -208,12 +259,20 @@ def pack_status(
         _within(unreached, 0, 0xFFFF),
         _within(crashes, 0, 0xFFFF),
         _within(uptime_min, 0, 0xFFFF),
+        _within(interval_min, 0, 0xFFFF),
+        _within(settings_edition, 0, 0xFFFF),
+        _within(sends_failed, 0, 0xFF),
+        _within(stores_failed, 0, 0xFF),
+        complaints & 0xFF,
+        crash_digest & 0xFFFF,
+        crash_module & _U32_MAX,
+        _within(crash_line, 0, 0xFFFF),
     )
 
 
-def unpack_status(payload: "Buffer") -> tuple[int, int, int, int, int, int, int, int]:
+def unpack_status(payload: "Buffer") -> tuple[int, ...]:
     """Return the tuple that `pack_status` took. Raises LengthRefused when it is too short."""
-    return _fields(_STATUS, payload)  # type: ignore[return-value]
+    return _fields(_STATUS, payload)
 
 
 def pack_poll(press: int) -> bytes:
@@ -226,13 +285,13 @@ def unpack_poll(payload: "Buffer") -> int:
     return _fields(_POLL, payload)[0]
 
 
-def pack_reply(answered: int, press: int, state: int, settings_waiting: int) -> bytes:
+def pack_reply(answered: int, press: int, state: int, waiting: int) -> bytes:
     """Return the payload of a reply.
 
     answered: the up-counter of the frame that it answers. press: the press whose state it tells,
-    0 for none. state: one of STATE_*. settings_waiting: 1 when the box has settings to give.
+    0 for none. state: one of STATE_*. waiting: SETTINGS_WAIT, UPDATE_WAITS.
     """
-    return struct.pack(_REPLY, answered, press, state, settings_waiting)
+    return struct.pack(_REPLY, answered, press, state, waiting)
 
 
 def unpack_reply(payload: "Buffer") -> tuple[int, int, int, int]:

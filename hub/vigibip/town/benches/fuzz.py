@@ -36,7 +36,7 @@ from vigibip.sms.segments import References, segment
 from vigibip.sms.user_data import of_segment
 from vigibip.town.benches import Progress
 from vigibip.town.benches.report import Figure, Report, machine_figures
-from vigibip.wire import frame, serial
+from vigibip.wire import frame, parcel, serial
 
 INPUTS = 1_000_000
 _SEED = 20_240_229
@@ -276,16 +276,24 @@ def _officer_reply() -> Target:
 def _frame() -> Target:
     encryptor = Cipher(algorithms.AES(bytes(16)), modes.ECB()).encryptor()  # noqa: S305 - CCM's
     encrypt_block = encryptor.update
+    unpack: dict[int, Callable[[bytes], object]] = {
+        frame.PRESS: frame.unpack_press,
+        frame.STATUS: frame.unpack_status,
+        frame.POLL: frame.unpack_poll,
+        frame.ASK: parcel.unpack_ask,
+        frame.REPLY: frame.unpack_reply,
+        frame.CONFIGURE: parcel.unpack_configure,
+        frame.UPDATE: parcel.unpack_update,
+    }
     sound = [
         frame.seal_frame(encrypt_block, kind, 0x01020304, counter, bytes(8))
-        for counter, kind in enumerate((frame.PRESS, frame.STATUS, frame.POLL, frame.REPLY))
+        for counter, kind in enumerate(unpack)
     ]
 
     def attack(data: bytes) -> None:
         try:
             kind, _, _, payload = frame.open_frame(encrypt_block, data)
-            if kind == frame.PRESS:
-                frame.unpack_press(payload)
+            unpack[kind](payload)
         except frame.FrameError:
             return
 
