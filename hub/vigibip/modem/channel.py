@@ -10,12 +10,12 @@ import heapq
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
 
 from vigibip.base.clock import Clock
-from vigibip.modem.causes import failure, refusal
+from vigibip.modem.causes import DEAF, failure, refusal
 from vigibip.modem.contract import ModemCause, ModemError
 from vigibip.modem.grammar import Answer, AtGrammar, Command, Final, Noise, Prompt, Stray, Urc
 from vigibip.modem.port import BytePort, OpenPort
@@ -73,8 +73,6 @@ class Channel:
         self._answered: asyncio.Future[None] | None = None
         self._prompted: asyncio.Future[None] | None = None
         self._ended: asyncio.Future[Final | ModemError] | None = None
-        self.heard = 0
-        """Bytes that came in since the port was opened."""
         self.echoes = 0
         """Commands that were echoed and then answered: after ATE0, the mark of a restart."""
         self.counts: Counter[str] = Counter()
@@ -83,17 +81,11 @@ class Channel:
     def is_open(self) -> bool:
         return self._port is not None
 
-    @property
-    def busy(self) -> bool:
-        """Whether a command is outstanding."""
-        return self._held
-
     def open(self, open_port: OpenPort) -> None:
         """Open the port. Raises PortError."""
         if self._port is not None:
             return
         self._grammar = AtGrammar()
-        self.heard = 0
         self._port = open_port(self._data, self._lost)
         self.counts["opened"] += 1
 
@@ -142,6 +134,18 @@ class Channel:
             raise
         finally:
             self._pass_on()
+
+    async def ask(self, command: Command, *, limit_s: float = COMMAND_S) -> list[str]:
+        """Run what a firmware may not know; its refusal is no answer.
+
+        Raises ModemError when the modem is deaf.
+        """
+        try:
+            return [answer.text for answer in await self.run(command, limit_s=limit_s)]
+        except ModemError as error:
+            if error.cause in DEAF:
+                raise
+            return []
 
     async def resync(self) -> bool:
         """Bring the line into step whatever the modem is in the midst of; False: it is not.
@@ -273,7 +277,6 @@ class Channel:
     # ---- what comes in
 
     def _data(self, data: bytes) -> None:
-        self.heard += len(data)
         for event in self._grammar.feed(data):
             if isinstance(event, Urc):
                 self.counts["urc"] += 1
@@ -307,7 +310,7 @@ async def within(clock: Clock, limit_s: float, *futures: asyncio.Future[Any]) ->
     """Wait until one of `futures` is done, and return True; False after `limit_s`."""
     if any(future.done() for future in futures):
         return True
-    timer = asyncio.get_running_loop().create_task(_sleep(clock, limit_s))
+    timer = asyncio.ensure_future(clock.sleep(limit_s))
     try:
         await asyncio.wait((*futures, timer), return_when=asyncio.FIRST_COMPLETED)
         return any(future.done() for future in futures)
@@ -315,5 +318,10 @@ async def within(clock: Clock, limit_s: float, *futures: asyncio.Future[Any]) ->
         timer.cancel()
 
 
-def _sleep(clock: Clock, limit_s: float) -> Coroutine[Any, Any, None]:
-    return clock.sleep(limit_s)
+async def woken(clock: Clock, limit_s: float, event: asyncio.Event) -> bool:
+    """Wait until `event` is set, and return True; False after `limit_s`."""
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        return await within(clock, limit_s, waiting)
+    finally:
+        waiting.cancel()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vigibip.modem.answers import Cell, Registration, cesq, csq_dbm, operator, registration
-from vigibip.modem.causes import failure
+from vigibip.modem.causes import DEAF, failure
 from vigibip.modem.channel import Channel
 from vigibip.modem.contract import ModemCause, ModemError
-from vigibip.modem.grammar import Answer, Command
+from vigibip.modem.grammar import Command
 from vigibip.modem.profiles import Profile
 
-_DOMAINS = ("CREG", "CGREG", "CEREG")
+DOMAINS = ("CREG", "CGREG", "CEREG")
 _OPERATOR_S = 5.0
 REGISTERED = (Registration.HOME, Registration.ROAMING)
 
@@ -52,11 +52,11 @@ async def standing(channel: Channel) -> Standing:
     """Ask all three domains. Raises ModemError when none of them was answered."""
     found: dict[str, Registration] = {}
     last: ModemError | None = None
-    for name in _DOMAINS:
+    for name in DOMAINS:
         try:
             answers = await channel.run(Command(f"AT+{name}?", (f"+{name}:",)))
         except ModemError as error:
-            if error.cause in (ModemCause.SILENT, ModemCause.ABSENT, ModemCause.HUNG):
+            if error.cause in DEAF:
                 raise
             last = error
             continue
@@ -71,12 +71,12 @@ async def standing(channel: Channel) -> Standing:
 async def look(channel: Channel, profile: Profile) -> View:
     """Ask for operator, technology and signal; each may fail by itself."""
     name, technology = "", ""
-    for line in await _lines(channel, Command("AT+COPS?", ("+COPS:",)), _OPERATOR_S):
+    for line in await channel.ask(Command("AT+COPS?", ("+COPS:",)), limit_s=_OPERATOR_S):
         name, technology = operator(line)
     cell = await _cell(channel, profile)
     signal_dbm = cell.signal_dbm if cell is not None else None
     if signal_dbm is None:
-        for line in await _lines(channel, Command("AT+CSQ", ("+CSQ:",))):
+        for line in await channel.ask(Command("AT+CSQ", ("+CSQ:",))):
             signal_dbm = csq_dbm(line)
     return View(name, technology or (cell.technology if cell else ""), signal_dbm)
 
@@ -84,21 +84,11 @@ async def look(channel: Channel, profile: Profile) -> View:
 async def _cell(channel: Channel, profile: Profile) -> Cell | None:
     found: list[Cell] = []
     if profile.serving is not None and profile.read_serving is not None:
-        lines = await _lines(channel, profile.serving)
+        lines = await channel.ask(profile.serving)
         found = [cell for line in lines if (cell := profile.read_serving(line)) is not None]
     if not any(cell.signal_dbm is not None for cell in found):
-        for line in await _lines(channel, Command("AT+CESQ", ("+CESQ:",))):
+        for line in await channel.ask(Command("AT+CESQ", ("+CESQ:",))):
             cell = cesq(line)
             found += [cell] if cell is not None else []
     known = [cell for cell in found if cell.signal_dbm is not None]
     return next(iter([*known, *found]), None)
-
-
-async def _lines(channel: Channel, command: Command, limit_s: float = 3.0) -> list[str]:
-    try:
-        answers: list[Answer] = await channel.run(command, limit_s=limit_s)
-    except ModemError as error:
-        if error.cause in (ModemCause.SILENT, ModemCause.ABSENT, ModemCause.HUNG):
-            raise
-        return []
-    return [answer.text for answer in answers]

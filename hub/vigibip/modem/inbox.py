@@ -17,7 +17,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.modem.answers import StorePlace, StoreUse, announced, place, store_use
 from vigibip.modem.causes import DEAF
-from vigibip.modem.channel import COMMAND_S, Channel, Priority, within
+from vigibip.modem.channel import COMMAND_S, Channel, Priority, woken
 from vigibip.modem.contract import ModemCause, ModemError
 from vigibip.modem.grammar import Command, Urc
 
@@ -100,11 +100,7 @@ class Inbox:
         """Return when what was announced has been read, or after `limit_s`."""
         if self._caught_up.is_set():
             return
-        waiting = asyncio.ensure_future(self._caught_up.wait())
-        try:
-            await within(self._clock, limit_s, waiting)
-        finally:
-            waiting.cancel()
+        await woken(self._clock, limit_s, self._caught_up)
 
     async def choose_store(self) -> None:
         """Receive into the modem's own store, which is larger, else the SIM's.
@@ -148,12 +144,8 @@ class Inbox:
     async def serve(self) -> None:
         """Read and hand over until cancelled; what fails now is found by the next sweep."""
         while True:
-            woken = asyncio.ensure_future(self._wake.wait())
-            try:
-                if not await within(self._clock, _SWEEP_S, woken):
-                    self._sweep_due = True
-            finally:
-                woken.cancel()
+            if not await woken(self._clock, _SWEEP_S, self._wake):
+                self._sweep_due = True
             self._wake.clear()
             try:
                 await self._work()

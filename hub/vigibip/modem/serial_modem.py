@@ -17,7 +17,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.modem.answers import reference
 from vigibip.modem.causes import SUSPECT, failure
-from vigibip.modem.channel import Channel, Priority, within
+from vigibip.modem.channel import Channel, Priority, woken
 from vigibip.modem.contract import (
     ModemCause,
     ModemError,
@@ -370,11 +370,7 @@ class SerialModem:
             raise failure(ModemCause.SEARCHING)
 
     async def _pause(self, duration_s: float) -> None:
-        woken = asyncio.ensure_future(self._wake.wait())
-        try:
-            await within(self._clock, duration_s, woken)
-        finally:
-            woken.cancel()
+        await woken(self._clock, duration_s, self._wake)
         self._wake.clear()
 
     def _tell(self, state: ModemState, cause: ModemCause | None, detail: str = "") -> None:

@@ -9,6 +9,7 @@ from vigibip.modem.answers import digits, fields, text
 from vigibip.modem.causes import DEAF
 from vigibip.modem.channel import Channel
 from vigibip.modem.contract import ModemCause, ModemError
+from vigibip.modem.coverage import DOMAINS
 from vigibip.modem.grammar import Command
 from vigibip.modem.inbox import Inbox
 from vigibip.modem.profiles import Profile, choose
@@ -34,13 +35,13 @@ class Identity:
 async def identify(channel: Channel, setting: str) -> Identity:
     """Make answers readable and ask who it is. Raises ModemError."""
     await channel.run(Command("ATE0"))
-    await _try(channel, Command("AT+CMEE=1"))
-    maker = text(await _try(channel, _asks("AT+CGMI", "+CGMI:")))
-    model = text(await _try(channel, _asks("AT+CGMM", "+CGMM:")))
+    await channel.ask(Command("AT+CMEE=1"))
+    maker = text(await channel.ask(_asks("AT+CGMI", "+CGMI:")))
+    model = text(await channel.ask(_asks("AT+CGMM", "+CGMM:")))
     if not model:
-        model = " ".join(await _try(channel, _asks("ATI")))[:60]
-    firmware = text(await _try(channel, _asks("AT+CGMR", "+CGMR:")))
-    imei = digits(await _try(channel, _asks("AT+CGSN", "+CGSN:")))
+        model = " ".join(await channel.ask(_asks("ATI")))[:60]
+    firmware = text(await channel.ask(_asks("AT+CGMR", "+CGMR:")))
+    imei = digits(await channel.ask(_asks("AT+CGSN", "+CGSN:")))
     if model and maker and maker.split()[0].upper() not in model.upper():
         model = f"{maker} {model}"
     return Identity(model, firmware, imei, choose(setting, model))
@@ -48,9 +49,9 @@ async def identify(channel: Channel, setting: str) -> Identity:
 
 async def radio_on(channel: Channel) -> None:
     """Turn the radio on if it is off. Raises ModemError when the modem is deaf."""
-    for line in await _try(channel, Command("AT+CFUN?", ("+CFUN:",))):
+    for line in await channel.ask(Command("AT+CFUN?", ("+CFUN:",))):
         if fields(line)[0] != "1":
-            await _try(channel, Command("AT+CFUN=1"), limit_s=10.0)
+            await channel.ask(Command("AT+CFUN=1"), limit_s=10.0)
 
 
 async def set_up_sms(
@@ -61,16 +62,16 @@ async def set_up_sms(
     A modem that cannot receive may still send, so only deafness is raised, as ModemError.
     """
     for line in profile.setup:
-        await _try(channel, Command(line))
+        await channel.ask(Command(line))
     # Phase 2+ would want AT+CNMA for each report, and without it turns them off.
-    await _try(channel, Command("AT+CSMS=0", ("+CSMS:",)))
+    await channel.ask(Command("AT+CSMS=0", ("+CSMS:",)))
     flaw = await _choose_store(clock, channel, inbox)
     if not await _announce(channel):
         flaw = flaw or ModemCause.NOT_SUPPORTED
-    for name in ("CREG", "CGREG", "CEREG"):
-        await _try(channel, Command(f"AT+{name}=1"))
-    await _try(channel, Command("AT+COPS=3,0"))
-    centre = await _try(channel, Command("AT+CSCA?", ("+CSCA:",)))
+    for name in DOMAINS:
+        await channel.ask(Command(f"AT+{name}=1"))
+    await channel.ask(Command("AT+COPS=3,0"))
+    centre = await channel.ask(Command("AT+CSCA?", ("+CSCA:",)))
     if centre and not any(character.isdigit() for character in fields(centre[0])[0]):
         return ModemCause.NO_SMSC
     return flaw
@@ -106,13 +107,3 @@ async def _announce(channel: Channel) -> bool:
 
 def _asks(line: str, *answers: str) -> Command:
     return Command(line, answers, takes_text=True)
-
-
-async def _try(channel: Channel, command: Command, limit_s: float = 3.0) -> list[str]:
-    """Run what a firmware may not know; its refusal is no failure. Raises when it is deaf."""
-    try:
-        return [answer.text for answer in await channel.run(command, limit_s=limit_s)]
-    except ModemError as error:
-        if error.cause in DEAF:
-            raise
-        return []
