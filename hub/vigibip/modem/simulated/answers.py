@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from vigibip.modem.simulated.at_line import Command
+from vigibip.modem.simulated.errors import AtError
+
+if TYPE_CHECKING:
+    from vigibip.modem.simulated.modem import SimulatedModem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +38,20 @@ class Answer:
 
 
 OK = Answer()
+Handler = Callable[["SimulatedModem", Command], Answer]
+"""Does one command. Raises AtError."""
+
+
+def say(*lines: str) -> Handler:
+    """Return what answers with these lines, whatever is asked."""
+    return lambda _modem, _command: Answer(lines=lines)
+
+
+def number(text: str, allowed: range, refusal: AtError) -> int:
+    """Return the argument as one of the allowed numbers. Raises `refusal`."""
+    if not text.isdigit() or int(text) not in allowed:
+        raise refusal
+    return int(text)
 
 
 @dataclass(slots=True)

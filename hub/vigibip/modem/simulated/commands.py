@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from vigibip.modem.simulated import sms_commands
-from vigibip.modem.simulated.answers import OK, Answer
+from vigibip.modem.simulated.answers import OK, Answer, Handler, number, say
 from vigibip.modem.simulated.at_line import Command, Form
 from vigibip.modem.simulated.errors import AtError, CmeError
 from vigibip.modem.simulated.models import Cell
@@ -15,8 +14,6 @@ from vigibip.modem.simulated.sim_card import CME_OF_STATE, SimState
 
 if TYPE_CHECKING:
     from vigibip.modem.simulated.modem import SimulatedModem
-
-Handler = Callable[["SimulatedModem", Command], Answer]
 
 _BAD_PARAMETER = 50
 _ACT = {"GSM": 0, "UMTS": 2, "LTE": 7}
@@ -28,17 +25,11 @@ _RSSI_TO_RSRP_DB = 20
 
 def _number(text: str, allowed: range) -> int:
     """Raises CmeError 50."""
-    if not text.isdigit() or int(text) not in allowed:
-        raise CmeError(_BAD_PARAMETER)
-    return int(text)
+    return number(text, allowed, CmeError(_BAD_PARAMETER))
 
 
 def _nothing(_modem: SimulatedModem, _command: Command) -> Answer:
     return OK
-
-
-def _say(*lines: str) -> Handler:
-    return lambda _modem, _command: Answer(lines=lines)
 
 
 # --- The line itself ---
@@ -321,15 +312,15 @@ _COMMANDS: dict[str, dict[Form, Handler]] = {
     "+CMEE": {
         Form.SET: _error_level,
         Form.READ: _error_level_is,
-        Form.TEST: _say("+CMEE: (0,1,2)"),
+        Form.TEST: say("+CMEE: (0,1,2)"),
     },
-    "+IFC": {Form.SET: _flow, Form.READ: _flow_is, Form.TEST: _say("+IFC: (0,2),(0,2)")},
+    "+IFC": {Form.SET: _flow, Form.READ: _flow_is, Form.TEST: say("+IFC: (0,2),(0,2)")},
     "+CSCS": {
         Form.SET: _character_set,
         Form.READ: _character_set_is,
-        Form.TEST: _say('+CSCS: ("IRA","GSM","UCS2")'),
+        Form.TEST: say('+CSCS: ("IRA","GSM","UCS2")'),
     },
-    "+GCAP": {Form.RUN: _say("+GCAP: +CGSM")},
+    "+GCAP": {Form.RUN: say("+GCAP: +CGSM")},
     "+CGMI": {Form.RUN: _manufacturer, Form.TEST: _nothing},
     "+GMI": {Form.RUN: _manufacturer, Form.TEST: _nothing},
     "+CGMM": {Form.RUN: _model, Form.TEST: _nothing},
@@ -342,27 +333,27 @@ _COMMANDS: dict[str, dict[Form, Handler]] = {
     "+CNUM": {Form.RUN: _own_number, Form.TEST: _nothing},
     "+CPIN": {Form.READ: _pin_is, Form.SET: _pin, Form.TEST: _nothing},
     **{
-        name: {**_REGISTRATION, Form.TEST: _say(f"{name}: (0-2)")}
+        name: {**_REGISTRATION, Form.TEST: say(f"{name}: (0-2)")}
         for name in ("+CREG", "+CGREG", "+CEREG")
     },
     "+COPS": {Form.READ: _operator_is, Form.SET: _operator, Form.TEST: _scan},
-    "+CGATT": {Form.READ: _packet_attached, Form.TEST: _say("+CGATT: (0,1)")},
-    "+CSQ": {Form.RUN: _signal, Form.TEST: _say("+CSQ: (0-31,99),(0-7,99)")},
+    "+CGATT": {Form.READ: _packet_attached, Form.TEST: say("+CGATT: (0,1)")},
+    "+CSQ": {Form.RUN: _signal, Form.TEST: say("+CSQ: (0-31,99),(0-7,99)")},
     "+CESQ": {
         Form.RUN: _extended_signal,
-        Form.TEST: _say("+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-49,255),(0-34,255),(0-97,255)"),
+        Form.TEST: say("+CESQ: (0-63,99),(0-7,99),(0-96,255),(0-49,255),(0-34,255),(0-97,255)"),
     },
     "+CFUN": {
         Form.READ: _function_is,
         Form.SET: _function,
-        Form.TEST: _say("+CFUN: (0,1,4),(0,1)"),
+        Form.TEST: say("+CFUN: (0,1,4),(0,1)"),
     },
 }
 _RESET: dict[Form, Handler] = {Form.RUN: _reset, Form.TEST: _nothing}
 _ICCID: dict[Form, Handler] = {Form.RUN: _iccid, Form.READ: _iccid, Form.TEST: _nothing}
 _CELLS: dict[Cell, dict[Form, Handler]] = {
     Cell.CPSI: {Form.READ: _cpsi, Form.TEST: _nothing},
-    Cell.QENG: {Form.SET: _qeng, Form.TEST: _say('+QENG: ("servingcell","neighbourcell")')},
+    Cell.QENG: {Form.SET: _qeng, Form.TEST: say('+QENG: ("servingcell","neighbourcell")')},
 }
 
 

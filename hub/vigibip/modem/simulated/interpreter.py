@@ -32,8 +32,6 @@ class Interpreter:
         self._last_line = ""
         self._task: asyncio.Task[None] | None = None
         self._typed: asyncio.Future[str | None] | None = None
-        self.lost_bytes = 0
-        self.lines = 0
 
     @property
     def at_prompt(self) -> bool:
@@ -50,9 +48,7 @@ class Interpreter:
 
     def feed(self, data: bytes, volatile: Volatile) -> None:
         """Take what the computer sent."""
-        free = _INPUT_MAX_BYTES - len(self._waiting)
-        self.lost_bytes += max(0, len(data) - free)
-        self._waiting += data[:free]
+        self._waiting += data[: _INPUT_MAX_BYTES - len(self._waiting)]
         self._consume(volatile)
 
     def _consume(self, volatile: Volatile) -> None:
@@ -102,7 +98,6 @@ class Interpreter:
             line = self._last_line = text[start + 2 :]
         else:
             return
-        self.lines += 1
         self._task = asyncio.get_running_loop().create_task(self._run(line, volatile))
         self._task.add_done_callback(tell_mistake)
 

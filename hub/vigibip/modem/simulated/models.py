@@ -6,7 +6,7 @@ where both are silent the model says what 3GPP TS 27.005 and 27.007 say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 
@@ -107,24 +107,12 @@ EC25 = Model(
     pwrkey_off_s=0.65,
 )
 
-EG25 = Model(
+EG25 = replace(
+    EC25,
     key="eg25",
-    manufacturer="Quectel",
     name="EG25",
     revision="EG25GGBR07A08M2G",
     identity=("Quectel", "EG25", "Revision: EG25GGBR07A08M2G"),
-    iccid_command="+QCCID",
-    cell=Cell.QENG,
-    error_level=1,
-    boot_lines=EC25.boot_lines,
-    boot_lines_no_sim=EC25.boot_lines_no_sim,
-    first_index=0,
-    sm_size=50,
-    me_size=23,
-    report_lost=True,
-    full_urc=EC25.full_urc,
-    power_off_urc="POWERED DOWN",
-    pwrkey_off_s=0.65,
 )
 
 # A modem of no maker: the two standards and nothing more, and no word at power-up.

@@ -21,7 +21,6 @@ class Output:
         self.on_output: Callable[[bytes], None] = lambda _piece: None
         self.garbled = False
         """As with a wrong baud rate: as many bytes, and none of them right."""
-        self.dropped_bytes = 0
         self._clock = clock
         self._chance = chance
         self._noise = noise
@@ -73,9 +72,7 @@ class Output:
                 self.on_output(piece)
             return
         for piece in pieces:
-            if sum(map(len, self._queue)) + len(piece) > _QUEUE_MAX_BYTES:
-                self.dropped_bytes += len(piece)
-            else:
+            if sum(map(len, self._queue)) + len(piece) <= _QUEUE_MAX_BYTES:
                 self._queue.append(piece)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.get_running_loop().create_task(self._run())

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from vigibip.modem.simulated.answers import OK, Answer, Prompt
+from vigibip.modem.simulated.answers import OK, Answer, Handler, Prompt, number, say
 from vigibip.modem.simulated.at_line import Command, Form
 from vigibip.modem.simulated.errors import CmsError
 from vigibip.modem.simulated.sending import submit
@@ -13,8 +12,6 @@ from vigibip.modem.simulated.store import Status, Stored
 
 if TYPE_CHECKING:
     from vigibip.modem.simulated.modem import SimulatedModem
-
-Handler = Callable[["SimulatedModem", Command], Answer]
 
 _TPDU_MAX_BYTES = 164
 _NOT_ALLOWED, _NOT_SUPPORTED, _BAD_PDU, _BAD_INDEX = 302, 303, 304, 321
@@ -31,13 +28,7 @@ _DELETED: dict[int, frozenset[Status]] = {
 
 def _number(text: str, allowed: range) -> int:
     """Raises CmsError 302."""
-    if not text.isdigit() or int(text) not in allowed:
-        raise CmsError(_NOT_ALLOWED)
-    return int(text)
-
-
-def _say(*lines: str) -> Handler:
-    return lambda _modem, _command: Answer(lines=lines)
+    return number(text, allowed, CmsError(_NOT_ALLOWED))
 
 
 def _format(_modem: SimulatedModem, command: Command) -> Answer:
@@ -189,23 +180,23 @@ def _places(modem: SimulatedModem, _command: Command) -> Answer:
 _STORES = '("SM","ME","MT","SR")'
 
 COMMANDS: dict[str, dict[Form, Handler]] = {
-    "+CMGF": {Form.SET: _format, Form.READ: _say("+CMGF: 0"), Form.TEST: _say("+CMGF: (0)")},
-    "+CSCA": {Form.SET: _centre, Form.READ: _centre_is, Form.TEST: _say()},
+    "+CMGF": {Form.SET: _format, Form.READ: say("+CMGF: 0"), Form.TEST: say("+CMGF: (0)")},
+    "+CSCA": {Form.SET: _centre, Form.READ: _centre_is, Form.TEST: say()},
     "+CNMI": {
         Form.SET: _indications,
         Form.READ: _indications_are,
-        Form.TEST: _say("+CNMI: (0,1,2,3),(0,1,2,3),(0,1,2,3),(0,1,2),(0,1)"),
+        Form.TEST: say("+CNMI: (0,1,2,3),(0,1,2,3),(0,1,2,3),(0,1,2),(0,1)"),
     },
     "+CPMS": {
         Form.SET: _memories,
         Form.READ: _memories_are,
-        Form.TEST: _say(f"+CPMS: {_STORES},{_STORES},{_STORES}"),
+        Form.TEST: say(f"+CPMS: {_STORES},{_STORES},{_STORES}"),
     },
-    "+CSMS": {Form.SET: _service, Form.READ: _service_is, Form.TEST: _say("+CSMS: (0,1)")},
-    "+CNMA": {Form.RUN: _acknowledge, Form.SET: _acknowledge, Form.TEST: _say("+CNMA: (0-2)")},
-    "+CMGS": {Form.SET: _send, Form.TEST: _say()},
-    "+CMGW": {Form.SET: _write, Form.TEST: _say()},
-    "+CMGR": {Form.SET: _read, Form.TEST: _say()},
-    "+CMGL": {Form.SET: _list, Form.RUN: _list, Form.TEST: _say("+CMGL: (0-4)")},
+    "+CSMS": {Form.SET: _service, Form.READ: _service_is, Form.TEST: say("+CSMS: (0,1)")},
+    "+CNMA": {Form.RUN: _acknowledge, Form.SET: _acknowledge, Form.TEST: say("+CNMA: (0-2)")},
+    "+CMGS": {Form.SET: _send, Form.TEST: say()},
+    "+CMGW": {Form.SET: _write, Form.TEST: say()},
+    "+CMGR": {Form.SET: _read, Form.TEST: say()},
+    "+CMGL": {Form.SET: _list, Form.RUN: _list, Form.TEST: say("+CMGL: (0-4)")},
     "+CMGD": {Form.SET: _delete, Form.TEST: _places},
 }
