@@ -63,8 +63,10 @@ def digest_of(code: str, contacts: Contacts) -> str:
     return code_digest(code, bytes.fromhex(contacts.officer.salt)).hex()
 
 
-async def answered(town: SmsSite, box: SmsBox, digest: str, alert: str = PRESS) -> None:
-    message = OfficerAnswer(alert=alert, digest=digest, age_s=600)
+async def answered(
+    town: SmsSite, box: SmsBox, digest: str, alert: str = PRESS, age_s: int | None = 600
+) -> None:
+    message = OfficerAnswer(alert=alert, digest=digest, age_s=age_s)
     box.client.send(topics.OFFICER_ANSWER, seal_message(box.client.up_key, message))
     await heard_out(box)
     await town.settle()
@@ -126,6 +128,34 @@ async def test_an_officers_sms_is_a_proven_answer_and_uses_its_code_up(town: Sms
     # Told again, it is told "coming" again; for another incident the code is worth nothing.
     await answered(town, box, digest_of(made.codes[3], told))
     assert len((await town.store.incidents())[0].answers) == 1
+
+
+@pytest.mark.parametrize("age_s", [1200, None])
+async def test_an_officers_old_answer_says_nothing_of_a_later_press(
+    town: SmsSite, age_s: int | None
+) -> None:
+    later = "00000001000000ab"
+    box = await town.add_sms_box(connect=True)
+    made = await card(town)
+    told = await contacts_of(box, 0)
+    assert told is not None
+    # The box tells it all when data is back; the second press was just made.
+    box.client.press(PRESS, age_s=1500)
+    box.client.press(later, age_s=5)
+    await until(lambda: {PRESS, later} <= set(box.client.accepted))
+    await answered(town, box, digest_of(made.codes[3], told), age_s=age_s)
+    await until(lambda: "coming" in [state for state, _ in box.client.states])
+    assert {alerts for state, alerts in box.client.states if state == "coming"} == {(PRESS,)}
+    (incident,) = await town.store.incidents()
+    assert incident.state.value == "open"
+    (answer,) = incident.answers
+    assert (answer.by, answer.proven) == ("Alpha 1", True)
+    assert (town.clock.utc() - answer.at).total_seconds() > 1100
+    # His next one, given now, is for both.
+    await answered(town, box, digest_of(made.codes[4], told), age_s=0)
+    (incident,) = await town.store.incidents()
+    assert incident.state.value == "coming"
+    await until(lambda: any(later in alerts for _, alerts in box.client.states))
 
 
 async def test_a_code_that_is_not_of_his_card_stops_nothing(town: SmsSite) -> None:

@@ -51,7 +51,7 @@ class OfficerAnswers:
         key = (box_id, answer.alert, answer.digest)
         if key in self._unproven or key in self._judging or len(self._judging) >= _AT_ONCE:
             return
-        task = asyncio.get_running_loop().create_task(self._judge(key))
+        task = asyncio.get_running_loop().create_task(self._judge(key, answer.age_s))
         self._judging[key] = task
         task.add_done_callback(lambda ended: self._judged(key, ended))
 
@@ -63,10 +63,10 @@ class OfficerAnswers:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("an officer's answer cannot be judged", exc_info=error)
 
-    async def _judge(self, key: tuple[str, str, str]) -> None:
+    async def _judge(self, key: tuple[str, str, str], age_s: int | None) -> None:
         box_id, alert_id, digest = key
         try:
-            verdict = await self._store.judge_answer(box_id, alert_id, bytes.fromhex(digest))
+            verdict = await self._store.judge_answer(box_id, alert_id, bytes.fromhex(digest), age_s)
         except StorageError as error:
             self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
             return

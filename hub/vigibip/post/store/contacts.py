@@ -13,22 +13,10 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from vigibip.alert.life import IllegalEventError, IncidentState
-from vigibip.post.store import incidents, messages
-from vigibip.post.store.codes import Reason, Verdict, unproven
-from vigibip.post.store.incidents import Change
-from vigibip.post.store.records import Told
-from vigibip.post.store.schema import (
-    Alert,
-    Incident,
-    OfficerPhone,
-    OfficerPhoneCode,
-    SmsContacts,
-)
+from vigibip.post.store.schema import OfficerPhone, OfficerPhoneCode, SmsContacts
 
 _EDITION_MAX = 2**32 - 1
 _ROW = 1
-VIA = "sms"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -124,58 +112,3 @@ def _forget(connection: Connection, callsign: str) -> bool:
     connection.execute(delete(OfficerPhoneCode).where(OfficerPhoneCode.callsign == callsign))
     gone = connection.execute(delete(OfficerPhone).where(OfficerPhone.callsign == callsign))
     return gone.rowcount > 0
-
-
-def judge_answer(
-    connection: Connection, box_id: str, alert_id: str, digest: bytes, now: datetime
-) -> Verdict | None:
-    """Judge what an officer answered to a box by SMS; None: this alert is not here yet.
-
-    A code serves one incident: told again for it, the box is told "coming" again.
-    """
-    incident_id = connection.execute(
-        select(Alert.incident).where(Alert.box == box_id, Alert.id == alert_id)
-    ).scalar_one_or_none()
-    if incident_id is None:
-        return None
-    code = connection.execute(
-        select(
-            OfficerPhoneCode.id,
-            OfficerPhoneCode.callsign,
-            OfficerPhoneCode.used_at,
-            OfficerPhoneCode.used_for,
-        ).where(OfficerPhoneCode.digest == digest)
-    ).first()
-    if code is None or (code[2] is not None and code[3] != incident_id):
-        unproven(connection, incident_id, "?", VIA, Reason.WRONG_SMS_CODE, now)
-        return Verdict(None, Reason.WRONG_SMS_CODE, False)
-    if code[2] is not None:
-        return Verdict(_told_again(connection, incident_id, box_id, alert_id, now), None, False)
-    connection.execute(
-        update(OfficerPhoneCode)
-        .where(OfficerPhoneCode.id == code[0])
-        .values(used_at=now, used_for=incident_id)
-    )
-    renew(connection, now)
-    try:
-        change = incidents.answer(connection, incident_id, by=code[1], via=VIA, now=now)
-    except IllegalEventError:
-        # It was closed meanwhile; he came all the same, and his box waits to hear that we know.
-        return Verdict(_told_again(connection, incident_id, box_id, alert_id, now), None, False)
-    if not any(one.box_id == box_id and alert_id in one.alerts for one in change.messages):
-        again = _told_again(connection, incident_id, box_id, alert_id, now)
-        change = Change(change.incident_id, change.state, (*change.messages, *again.messages))
-    return Verdict(change, None, False)
-
-
-def _told_again(
-    connection: Connection, incident_id: str, box_id: str, alert_id: str, now: datetime
-) -> Change:
-    state = connection.execute(select(Incident.state).where(Incident.id == incident_id))
-    outstanding = [
-        one
-        for one in messages.outstanding(connection, box_id)
-        if one.state is Told.COMING and alert_id in one.alerts
-    ]
-    told = outstanding or messages.tell(connection, Told.COMING, [(box_id, alert_id)], now)
-    return Change(incident_id, IncidentState(state.scalar_one()), tuple(told))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NoReturn
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from vigibip.alert import messages as wire
 from vigibip.alert.life import INCIDENT_TABLE, IncidentEvent, IncidentState, step
@@ -49,6 +49,8 @@ _JOIN_INCIDENT = (
         coming_since=bindparam("since"),
     )
 )
+# Whoever does not know when it was pressed knows that it was by then.
+_pressed_at = func.coalesce(Alert.pressed_at, Alert.received_at)
 _NEW_INCIDENT = insert(Incident)
 _NEW_ALERT = insert(Alert)
 
@@ -230,28 +232,44 @@ def _state(connection: Connection, incident_id: str) -> IncidentState:
     return IncidentState(state)
 
 
-def answer(connection: Connection, incident_id: str, *, by: str, via: str, now: datetime) -> Change:
+def answer(
+    connection: Connection,
+    incident_id: str,
+    *,
+    by: str,
+    via: str,
+    now: datetime,
+    answered_at: datetime | None = None,
+) -> Change:
     """Record a proven answer: the relay ends, and the boxes are told "coming".
 
-    Raises UnknownIncidentError, and IllegalEventError once the incident is closed.
+    `answered_at`: when it was given, if that was before; of a press after that it says nothing,
+    and an open incident with such a press stays open. Raises UnknownIncidentError, and
+    IllegalEventError once the incident is closed.
     """
     before = _state(connection, incident_id)
     state = step(INCIDENT_TABLE, before, IncidentEvent.ANSWER)
-    _record_answer(connection, incident_id, by=by, via=via, reason="", now=now)
+    at = answered_at or now
+    _record_answer(connection, incident_id, by=by, via=via, reason="", now=at)
+    if before is IncidentState.OPEN and answered_at is not None:
+        later = select(Alert.id).where(Alert.incident == incident_id, _pressed_at > answered_at)
+        if connection.execute(later.limit(1)).first() is not None:
+            return Change(incident_id, before, _tell_coming(connection, incident_id, now, at))
     if state is not before:
         connection.execute(
             update(Incident)
             .where(Incident.id == incident_id)
-            .values(state=state.value, coming_since=now, answered_at=now, answered_by=by[:80])
+            .values(state=state.value, coming_since=at, answered_at=at, answered_by=by[:80])
         )
     rounds.drop(connection, incident_id, reason="answered", now=now)
     return Change(incident_id, state, _tell_coming(connection, incident_id, now))
 
 
 def _tell_coming(
-    connection: Connection, incident_id: str, now: datetime
+    connection: Connection, incident_id: str, now: datetime, until: datetime | None = None
 ) -> tuple[BoxMessageView, ...]:
-    untold = connection.execute(
+    """Tell the boxes of what they have not been told of yet, as far as it was pressed by then."""
+    untold = (
         select(Alert.box, Alert.id)
         .where(
             Alert.incident == incident_id,
@@ -259,7 +277,10 @@ def _tell_coming(
         )
         .order_by(Alert.received_at, Alert.id)
     )
-    return tuple(messages.tell(connection, Told.COMING, [(r[0], r[1]) for r in untold], now))
+    if until is not None:
+        untold = untold.where(_pressed_at <= until)
+    pressed = [(row[0], row[1]) for row in connection.execute(untold)]
+    return tuple(messages.tell(connection, Told.COMING, pressed, now))
 
 
 def _record_answer(

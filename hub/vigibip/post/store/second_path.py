@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from vigibip.base.clock import Clock
-from vigibip.post.store import contacts, paths
+from vigibip.post.store import contacts, officer_answers, paths
 from vigibip.post.store.codes import Verdict
 from vigibip.post.store.contacts import ContactsView
 from vigibip.post.store.paths import ModemView, PathView
@@ -85,9 +85,11 @@ class SecondPathStore:
         now = self._clock.utc()
         return await self._store.write(lambda c: contacts.remove_officer(c, callsign, now))
 
-    async def judge_answer(self, box_id: str, alert_id: str, digest: bytes) -> Verdict | None:
+    async def judge_answer(
+        self, box_id: str, alert_id: str, digest: bytes, age_s: int | None
+    ) -> Verdict | None:
         """Decide on what an officer answered to a box; None: its alert is not here yet."""
         now = self._clock.utc()
         return await self._store.write(
-            lambda c: contacts.judge_answer(c, box_id, alert_id, digest, now)
+            lambda c: officer_answers.judge(c, box_id, alert_id, digest, age_s, now)
         )
