@@ -16,8 +16,8 @@ from typing import Protocol
 
 import pytest
 
+from tests.modem.paper import Told
 from vigibip.base.clock import DrivenClock, SystemClock
-from vigibip.base.errors import StorageError
 from vigibip.modem.contract import SUBMIT_MAX_S, Modem, ModemError, ModemState
 from vigibip.modem.serial_modem import SerialModem
 from vigibip.modem.settings import ModemSettings
@@ -30,42 +30,13 @@ from vigibip.modem.simulated import (
     SimulatedLines,
     SimulatedModem,
 )
-from vigibip.sms.pdu import Deliver, StatusReport, decode, encode_submit
+from vigibip.sms.pdu import encode_submit
 from vigibip.sms.segments import segment
 from vigibip.town.operator import Operator, OperatorWeather
 
 OWN_NUMBER = "+33639980101"
 READY_MAX_S = 90.0
 ARRIVES_MAX_S = 120.0
-
-
-class Events:
-    """ModemEvents that keeps what it is told; `full` makes the disk refuse."""
-
-    def __init__(self) -> None:
-        self.changes = 0
-        self.pdus: list[bytes] = []
-        self.refused = 0
-        self.full = False
-
-    def modem_changed(self, modem: Modem) -> None:
-        self.changes += 1
-
-    async def received(self, modem: Modem, pdu: bytes) -> None:
-        if self.full:
-            self.refused += 1
-            raise StorageError("the disk is full")
-        self.pdus.append(pdu)
-
-    @property
-    def texts(self) -> list[str | None]:
-        read = [decode(pdu) for pdu in self.pdus]
-        return [one.data.text for one in read if isinstance(one, Deliver)]
-
-    @property
-    def reports(self) -> list[StatusReport]:
-        read = [decode(pdu) for pdu in self.pdus]
-        return [one for one in read if isinstance(one, StatusReport)]
 
 
 class Place(Protocol):
@@ -190,8 +161,8 @@ class ModemContract:
     """Derive, and give the fixture `place`. Its tests share nothing: each has a place."""
 
     @pytest.fixture
-    async def events(self, place: Place) -> Events:
-        events = Events()
+    async def events(self, place: Place) -> Told:
+        events = Told()
         place.modem.start(events)
         return events
 
@@ -208,7 +179,7 @@ class ModemContract:
         assert isinstance(error, ModemError)
         return error
 
-    async def test_it_becomes_ready_and_says_who_it_is(self, place: Place, events: Events) -> None:
+    async def test_it_becomes_ready_and_says_who_it_is(self, place: Place, events: Told) -> None:
         await self.ready(place)
         health = place.modem.health
         assert health.registered
@@ -220,9 +191,7 @@ class ModemContract:
         assert -140 <= health.signal_dbm <= -40
         assert events.changes >= 1
 
-    async def test_what_may_be_shown_hides_sim_and_device(
-        self, place: Place, events: Events
-    ) -> None:
+    async def test_what_may_be_shown_hides_sim_and_device(self, place: Place, events: Told) -> None:
         await self.ready(place)
         health = place.modem.health
         shown = str(health.describe())
@@ -233,7 +202,7 @@ class ModemContract:
         assert health.iccid[-4:] in shown
 
     async def test_before_it_is_ready_it_refuses_at_once_and_later_is_fine(
-        self, place: Place, events: Events
+        self, place: Place, events: Told
     ) -> None:
         if place.modem.health.state is not ModemState.READY:
             with pytest.raises(ModemError) as caught:
@@ -242,7 +211,7 @@ class ModemContract:
             assert caught.value.advice
         await self.ready(place)
 
-    async def test_a_sms_goes_and_its_report_comes(self, place: Place, events: Events) -> None:
+    async def test_a_sms_goes_and_its_report_comes(self, place: Place, events: Told) -> None:
         await self.ready(place)
         reference = await self.submit(place, tpdu(place.number, "contract: report", report=True))
         assert isinstance(reference, int), reference
@@ -251,7 +220,7 @@ class ModemContract:
         assert [one.reference for one in events.reports] == [reference]
         assert events.reports[0].status.delivered
 
-    async def test_what_is_no_pdu_never_goes(self, place: Place, events: Events) -> None:
+    async def test_what_is_no_pdu_never_goes(self, place: Place, events: Told) -> None:
         await self.ready(place)
         for pdu in (b"", bytes(200)):
             error = await self.submit(place, pdu)
@@ -259,7 +228,7 @@ class ModemContract:
             assert not error.retry
         await self.ready(place)
 
-    async def test_a_sms_comes_once(self, place: Place, events: Events) -> None:
+    async def test_a_sms_comes_once(self, place: Place, events: Told) -> None:
         self._needs_an_ear(place)
         await self.ready(place)
         assert isinstance(await self.submit(place, tpdu(place.number, "contract: once")), int)
@@ -267,7 +236,7 @@ class ModemContract:
         assert events.texts.count("contract: once") == 1
 
     async def test_a_sms_that_cannot_be_stored_comes_again(
-        self, place: Place, events: Events
+        self, place: Place, events: Told
     ) -> None:
         self._needs_an_ear(place)
         await self.ready(place)
@@ -279,14 +248,14 @@ class ModemContract:
         await place.until(lambda: "contract: disk" in events.texts, 10 * ARRIVES_MAX_S)
         assert events.texts.count("contract: disk") == 1
 
-    async def test_closed_it_takes_nothing_more(self, place: Place, events: Events) -> None:
+    async def test_closed_it_takes_nothing_more(self, place: Place, events: Told) -> None:
         await self.ready(place)
         await place.modem.close()
         await place.modem.close()
         with pytest.raises(ModemError):
             await place.modem.submit(tpdu(place.number, "too late"))
 
-    async def test_it_counts(self, place: Place, events: Events) -> None:
+    async def test_it_counts(self, place: Place, events: Told) -> None:
         await self.ready(place)
         assert all(isinstance(count, int) for count in place.modem.counts.values())
         assert not place.modem.busy

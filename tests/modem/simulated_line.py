@@ -1,55 +1,20 @@
 """What the tests of the simulated modem share: a computer's side in driven time, a network."""
 
 import random
-from collections.abc import Callable
 
+from tests.modem.paper import PaperNetwork
 from vigibip.base.clock import DrivenClock
 from vigibip.modem.simulated import (
     SIM7600,
     Behaviour,
     InProcessPort,
     Model,
-    NetworkRefusedError,
     Noise,
     SimulatedModem,
-    Subscriber,
 )
 
-# From +33639980102, "Test"; to the same number, "Test"; its status report 64: received.
-DELIVER = bytes.fromhex(
-    "0791333699080 0F0040B9133369908 01F20000621122812100 4004D4F29C0E".replace(" ", "")
-)
+# To +33639980102, "Test", with the SIM's own service centre.
 SUBMIT = bytes.fromhex("0021000B913336990801F2000004D4F29C0E")
-REPORT = bytes.fromhex(
-    "0791333699080 0F006400B9133369908 01F2621122812100406211228121304000".replace(" ", "")
-)
-
-
-class Network:
-    """A RadioNetwork that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.sent: list[bytes] = []
-        self.attached: list[Subscriber] = []
-        self.refuses: int | None = None
-        self.on_room: Callable[[Subscriber], None] = lambda _modem: None
-
-    def attach(self, modem: Subscriber) -> None:
-        if modem not in self.attached:
-            self.attached.append(modem)
-
-    def detach(self, modem: Subscriber) -> None:
-        if modem in self.attached:
-            self.attached.remove(modem)
-
-    def memory_available(self, modem: Subscriber) -> None:
-        self.on_room(modem)
-
-    def submit(self, modem: Subscriber, tpdu: bytes) -> int:
-        if self.refuses is not None:
-            raise NetworkRefusedError(self.refuses)
-        self.sent.append(tpdu)
-        return len(self.sent) - 1
 
 
 class Line:
@@ -63,7 +28,7 @@ class Line:
         **what: object,
     ) -> None:
         self.clock = DrivenClock()
-        self.network = Network()
+        self.network = PaperNetwork()
         self.modem = SimulatedModem(
             self.clock,
             self.network,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.modem import paper
 from vigibip.modem.causes import Family
 from vigibip.modem.grammar import (
     LINE_MAX_CHARS,
@@ -30,8 +31,7 @@ OK = Final("OK")
 CREG = Command("AT+CREG?", ("+CREG:",))
 CSQ = Command("AT+CSQ", ("+CSQ:",))
 CMGS = Command("AT+CMGS=17", ("+CMGS:",), data=b"0021000B913336990801F2000004D4F29C0E")
-DELIVER = "07913336990800F0040B913336990801F200006211228121004004D4F29C0E"
-REPORT = "07913336990800F006400B913336990801F2621122812100406211228121304000"
+DELIVER, REPORT = paper.DELIVER.hex().upper(), paper.REPORT.hex().upper()
 
 
 def command_of(line: str) -> Command:

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from tests.modem.rig import DELIVER, REPORT, TPDU, Rig
+from tests.modem.paper import DELIVER, REPORT, TPDU
+from tests.modem.rig import Rig
 from vigibip.modem.contract import SUBMIT_MAX_S, ModemError
 from vigibip.modem.port import BytePort, OnData, OnLost
 
@@ -66,7 +67,7 @@ async def test_an_hour_with_a_mad_modem(seed: int) -> None:
     chance = random.Random(seed)
     rig = Rig(seed)
     rig.modem._open_port = Mad(chance, (0.3, 0.8, 1.0)[seed % 3]).open
-    rig.told.refuse = seed % 4 == 3
+    rig.told.full = seed % 4 == 3
     rig.modem.start(rig.told)
     submits: list[asyncio.Task[object]] = []
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.modem.rig import DELIVER, REPORT, TPDU, Rig, running
+from tests.modem.paper import DELIVER, REPORT, TPDU
+from tests.modem.rig import Rig, running
 from vigibip.modem.contract import Modem, ModemError, ModemState
 from vigibip.modem.simulated.models import EC25, SIM7600
 from vigibip.modem.simulated.settings import Behaviour
@@ -42,7 +43,7 @@ async def test_a_message_that_leads_to_a_mistake_stops_neither_others_nor_sendin
         rig.sim.deliver(DELIVER)
         rig.sim.deliver(OTHER)
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == [OTHER]
+        assert rig.told.pdus == [OTHER]
         assert rig.state is ModemState.READY
         await rig.clock.advance(300.0)
         assert rig.told.states[-1] is ModemState.READY
@@ -65,7 +66,7 @@ async def test_a_message_that_leads_to_a_mistake_once_is_not_lost() -> None:
         rig.told.received = received  # type: ignore[method-assign]
         rig.sim.deliver(DELIVER)
         await rig.clock.advance(70.0)
-        assert rig.told.received_pdus == [DELIVER]
+        assert rig.told.pdus == [DELIVER]
 
 
 async def test_a_listener_that_fails_while_it_is_told_stops_no_mending() -> None:
@@ -101,7 +102,7 @@ async def test_a_place_that_cannot_be_emptied_hides_no_other() -> None:
         store.put(OTHER)
         store.delete, delete = refuse, store.delete  # type: ignore[method-assign]
         await rig.clock.advance(200.0)
-        assert rig.told.received_pdus == [DELIVER, OTHER]
+        assert rig.told.pdus == [DELIVER, OTHER]
         assert store.used == 1
 
 
@@ -114,13 +115,13 @@ async def test_what_lies_in_the_other_store_is_found_at_the_start() -> None:
     try:
         await rig.until_ready()
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == [DELIVER, OTHER]
+        assert rig.told.pdus == [DELIVER, OTHER]
         assert rig.sim.mailbox.stores["SM"].used == 0
         # What comes now goes into the modem's own store, and is read there.
         rig.sim.deliver(DELIVER)
         assert rig.sim.mailbox.stores["ME"].used == 1
         await rig.clock.advance(5.0)
-        assert len(rig.told.received_pdus) == 3
+        assert len(rig.told.pdus) == 3
     finally:
         await rig.modem.close()
         rig.sim.close()
@@ -130,16 +131,16 @@ async def test_a_disk_that_refuses_at_the_start_leaves_no_store_unread() -> None
     rig = Rig()
     rig.sim.mailbox.stores["SM"].put(DELIVER)
     rig.sim.start(booted=True)
-    rig.told.refuse = True
+    rig.told.full = True
     rig.modem.start(rig.told)
     try:
         await rig.until_ready()
         await rig.clock.advance(5.0)
-        rig.told.refuse = False
+        rig.told.full = False
         # Announced to nobody: only a sweep of the store that receives finds it.
         rig.sim.mailbox.stores["ME"].put(OTHER)
         await rig.clock.advance(130.0)
-        assert sorted(rig.told.received_pdus) == sorted([DELIVER, OTHER])
+        assert sorted(rig.told.pdus) == sorted([DELIVER, OTHER])
     finally:
         await rig.modem.close()
         rig.sim.close()
@@ -156,7 +157,7 @@ async def test_drafts_go_only_when_the_store_is_full() -> None:
         store.put(TPDU, Status.SENT)
         await rig.clock.advance(130.0)
         assert store.used == 0
-        assert rig.told.received_pdus == []
+        assert rig.told.pdus == []
         assert rig.modem.health.detail == ""
 
 
@@ -170,11 +171,11 @@ async def test_a_report_that_is_announced_is_read_where_it_lies() -> None:
         # EC25 names the wrong store, as has been seen.
         rig.sim.tell(f'+CDSI: "SM",{index}')
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == [REPORT]
+        assert rig.told.pdus == [REPORT]
         # The store that receives is the one in use again.
         rig.sim.deliver(DELIVER)
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == [REPORT, DELIVER]
+        assert rig.told.pdus == [REPORT, DELIVER]
 
 
 async def test_a_report_that_is_announced_and_is_nowhere_does_no_harm() -> None:
@@ -182,10 +183,10 @@ async def test_a_report_that_is_announced_and_is_nowhere_does_no_harm() -> None:
         await rig.until_ready()
         rig.sim.tell('+CDSI: "SM",0')
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == []
+        assert rig.told.pdus == []
         rig.sim.deliver(DELIVER)
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == [DELIVER]
+        assert rig.told.pdus == [DELIVER]
 
 
 # ---- many
@@ -201,7 +202,7 @@ async def test_a_full_store_is_read_place_by_place() -> None:
             store.put(DELIVER)
         taken = store.size
         await rig.clock.advance(70.0)
-        assert len(rig.told.received_pdus) == taken
+        assert len(rig.told.pdus) == taken
         assert store.used == 0
         assert b"AT+CMGL" not in heard
 
@@ -231,7 +232,7 @@ async def test_an_alert_waits_for_one_command_only_while_strangers_flood() -> No
         await floods
         # AT+CMGS itself takes 5 s at most.
         assert slowest_s <= 6.0
-        assert len(rig.told.received_pdus) > 300
+        assert len(rig.told.pdus) > 300
 
 
 async def test_what_comes_in_is_read_though_one_sms_after_the_other_leaves() -> None:
@@ -247,7 +248,7 @@ async def test_what_comes_in_is_read_though_one_sms_after_the_other_leaves() -> 
         for _ in range(20):
             rig.sim.deliver(DELIVER)
         await rig.clock.advance(25.0)
-        assert len(rig.told.received_pdus) == 20
+        assert len(rig.told.pdus) == 20
         sending = False
         await rig.clock.advance(10.0)
         await sends

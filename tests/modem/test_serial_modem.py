@@ -8,7 +8,8 @@ from datetime import datetime
 
 import pytest
 
-from tests.modem.rig import DELIVER, REPORT, TPDU, Rig, running
+from tests.modem.paper import DELIVER, REPORT, TPDU
+from tests.modem.rig import Rig, running
 from vigibip.modem.contract import SUBMIT_MAX_S, ModemCause, ModemError, ModemHealth, ModemState
 from vigibip.modem.port import PortError
 from vigibip.modem.simulated.models import EC25, EG25, GENERIC, SIM7600
@@ -75,7 +76,7 @@ async def test_a_line_that_cuts_what_is_said_changes_nothing() -> None:
                 rig.sim.deliver(DELIVER)
                 assert not isinstance(await submitted(rig), ModemError)
             await rig.clock.advance(70.0)
-            assert rig.told.received_pdus == [DELIVER] * 3
+            assert rig.told.pdus == [DELIVER] * 3
             assert rig.state is ModemState.READY
             assert not [name for name in rig.modem.counts if name.startswith("rung")]
 
@@ -268,9 +269,9 @@ async def test_what_comes_in_is_handed_over_and_then_deleted(model) -> None:
         rig.sim.deliver(DELIVER)
         rig.sim.deliver(REPORT)
         await rig.clock.advance(5.0)
-        assert sorted(rig.told.received_pdus) == sorted([DELIVER, REPORT])
+        assert sorted(rig.told.pdus) == sorted([DELIVER, REPORT])
         await rig.clock.advance(120.0)
-        assert len(rig.told.received_pdus) == 2
+        assert len(rig.told.pdus) == 2
 
 
 async def test_what_came_while_nobody_listened_is_found_at_the_start() -> None:
@@ -282,7 +283,7 @@ async def test_what_came_while_nobody_listened_is_found_at_the_start() -> None:
     try:
         await rig.until_ready()
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == [DELIVER] * 3
+        assert rig.told.pdus == [DELIVER] * 3
     finally:
         await rig.modem.close()
         rig.sim.close()
@@ -293,27 +294,27 @@ async def test_an_announcement_without_a_place_leads_to_the_message() -> None:
         await rig.until_ready()
         rig.sim.deliver(DELIVER)
         await rig.clock.advance(5.0)
-        assert rig.told.received_pdus == [DELIVER]
+        assert rig.told.pdus == [DELIVER]
 
 
 async def test_a_full_disk_keeps_the_messages_in_the_modem() -> None:
     async with running() as rig:
         await rig.until_ready()
-        rig.told.refuse = True
+        rig.told.full = True
         rig.sim.deliver(DELIVER)
         rig.sim.deliver(REPORT)
         await rig.clock.advance(300.0)
-        assert rig.told.received_pdus == []
+        assert rig.told.pdus == []
         assert rig.state is ModemState.READY
-        rig.told.refuse = False
+        rig.told.full = False
         await rig.clock.advance(130.0)
-        assert sorted(rig.told.received_pdus) == sorted([DELIVER, REPORT])
+        assert sorted(rig.told.pdus) == sorted([DELIVER, REPORT])
 
 
 async def test_a_full_store_is_told_and_emptied_once_the_disk_takes_it() -> None:
     async with running() as rig:
         await rig.until_ready()
-        rig.told.refuse = True
+        rig.told.full = True
         taken = 0
         while rig.sim.deliver(DELIVER):
             taken += 1
@@ -321,9 +322,9 @@ async def test_a_full_store_is_told_and_emptied_once_the_disk_takes_it() -> None
         await rig.clock.advance(130.0)
         assert rig.modem.health.detail == ModemCause.STORE_FULL.value
         assert rig.state is ModemState.READY
-        rig.told.refuse = False
+        rig.told.full = False
         await rig.clock.advance(200.0)
-        assert len(rig.told.received_pdus) == taken
+        assert len(rig.told.pdus) == taken
         assert rig.modem.health.detail == ""
         assert rig.sim.deliver(DELIVER)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.modem.simulated_line import Network
+from tests.modem.paper import PaperNetwork
 from vigibip.base.clock import SystemClock
 from vigibip.modem.simulated import (
     SIM7600,
@@ -26,7 +26,7 @@ _LIMIT_S = 60.0
 async def pty(tmp_path: Path) -> AsyncIterator[PtyModem]:
     modem = SimulatedModem(
         SystemClock(),
-        Network(),
+        PaperNetwork(),
         SIM7600,
         chance=random.Random(1),
         behaviour=Behaviour(boot_silence_s=(0.1, 0.1), usb=True),

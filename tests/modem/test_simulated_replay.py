@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from tests.modem.contract_suite import Events
-from tests.modem.simulated_line import SUBMIT, Network
+from tests.modem.paper import PaperNetwork, Told
+from tests.modem.simulated_line import SUBMIT
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import UsageError
 from vigibip.modem.contract import SUBMIT_MAX_S, ModemError, ModemState
@@ -56,7 +56,9 @@ def test_each_holds_fictional_numbers_only(path: Path) -> None:
 async def test_played_again_it_says_what_was_said(path: Path) -> None:
     transcript = load(path)
     clock = DrivenClock()
-    replay = Replay(transcript, SimulatedModem(clock, Network(), GENERIC, chance=random.Random(1)))
+    replay = Replay(
+        transcript, SimulatedModem(clock, PaperNetwork(), GENERIC, chance=random.Random(1))
+    )
     heard = bytearray()
     opened = InProcessPort(replay).open(heard.extend, print)
     replay.start()
@@ -75,7 +77,7 @@ async def test_played_again_it_says_what_was_said(path: Path) -> None:
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_a_modem_that_says_such_things_is_lived_with(path: Path) -> None:
     clock = DrivenClock()
-    network = Network()
+    network = PaperNetwork()
     simulated = SimulatedModem(clock, network, SIM7600, chance=random.Random(1))
     replay = Replay(load(path), simulated)
     modem = SerialModem(
@@ -86,7 +88,7 @@ async def test_a_modem_that_says_such_things_is_lived_with(path: Path) -> None:
         lines=SimulatedLines(simulated),
     )
     replay.start()
-    modem.start(Events())
+    modem.start(Told())
     await clock.advance(300)
     assert modem.health.state is not ModemState.STARTING
     assert modem.counts.get("mistakes", 0) == 0
@@ -102,7 +104,9 @@ async def test_a_modem_that_says_such_things_is_lived_with(path: Path) -> None:
 async def test_what_the_transcript_does_not_know_the_simulated_modem_answers() -> None:
     transcript = parse("# model: x\n> AT+CSQ\n< +CSQ: 1,99\n< OK")
     clock = DrivenClock()
-    replay = Replay(transcript, SimulatedModem(clock, Network(), GENERIC, chance=random.Random(1)))
+    replay = Replay(
+        transcript, SimulatedModem(clock, PaperNetwork(), GENERIC, chance=random.Random(1))
+    )
     heard = bytearray()
     opened = InProcessPort(replay).open(heard.extend, print)
     replay.start()
@@ -118,7 +122,7 @@ async def test_what_the_transcript_does_not_know_the_simulated_modem_answers() -
     for _ in range(3):
         assert await answer(b"AT+CSQ\r") == b"\r\n+CSQ: 1,99\r\n\r\nOK\r\n"
     assert await answer(b"AT+CMGS=17\r") == b"\r\n> "
-    assert b"+CMGS: 0" in await answer(b"0021000B913336990801F2000004D4F29C0E\x1a")
+    assert b"+CMGS: 1" in await answer(b"0021000B913336990801F2000004D4F29C0E\x1a")
     replay.close()
 
 
