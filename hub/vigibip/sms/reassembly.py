@@ -54,20 +54,8 @@ class _Unfinished:
 class Reassembly:
     """Joins the parts of one modem. `counts` tells what did not end well, by kind."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        timeout_s: float = TIMEOUT_S,
-        parts_max: int = PARTS_MAX,
-        per_sender_max: int = UNFINISHED_PER_SENDER_MAX,
-        unfinished_max: int = UNFINISHED_MAX,
-    ) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._timeout_s = timeout_s
-        self._parts_max = parts_max
-        self._per_sender_max = per_sender_max
-        self._unfinished_max = unfinished_max
         self._pools: dict[bool, OrderedDict[_Key, _Unfinished]] = {
             True: OrderedDict(),
             False: OrderedDict(),
@@ -94,7 +82,7 @@ class Reassembly:
             return Whole(sender=message.sender, text=message.data.text, sent_utc=message.sent_utc)
         self._forget_old()
         key = (message.sender, place.bits, place.reference, place.parts)
-        if place.parts > self._parts_max:
+        if place.parts > PARTS_MAX:
             self._counts["too-long"] += 1
             return None
         finished = self._finished.get(key)
@@ -134,9 +122,9 @@ class Reassembly:
     def _begin(self, key: _Key, known: bool) -> _Unfinished:
         pool = self._pools[known]
         of_sender = [other for other in pool if other[0] == key[0]]
-        if len(of_sender) >= self._per_sender_max:
+        if len(of_sender) >= UNFINISHED_PER_SENDER_MAX:
             self._push_out(pool, of_sender[0])
-        elif len(pool) >= self._unfinished_max:
+        elif len(pool) >= UNFINISHED_MAX:
             self._push_out(pool, next(iter(pool)))
         pool[key] = _Unfinished(self._clock.monotonic_s())
         return pool[key]
@@ -146,7 +134,7 @@ class Reassembly:
         self._counts["pushed-out"] += 1
 
     def _forget_old(self) -> None:
-        oldest_s = self._clock.monotonic_s() - self._timeout_s
+        oldest_s = self._clock.monotonic_s() - TIMEOUT_S
         for pool in self._pools.values():
             while pool and next(iter(pool.values())).started_s < oldest_s:
                 pool.popitem(last=False)
