@@ -54,9 +54,10 @@ class SmallCarrier:
     def withdraw(self, alert: str) -> None:
         self.withdrawn.append(alert)
 
-    def tell_officer_answer(self, answer: OfficerAnswer) -> None:
+    def tell_officer_answer(self, answer: OfficerAnswer) -> bool:
         if self.up:
             self.officer_answers.append(answer)
+        return self.up
 
     def acknowledge(self, sequence: int) -> None:
         self.acknowledged.append(sequence)

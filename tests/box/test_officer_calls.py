@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 
 import pytest
 
+from tests.box.officer_phone import call, count, said, word_in
 from tests.box.peers import Bip
 from tests.box.sms_town import CODES, OFFICER, SALT, STRANGER, SmsBox, officer_contact
 from vigibip.alert.messages import OfficerAnswer
-from vigibip.alert.officer_codes import WORDS, code_digest
+from vigibip.alert.officer_codes import code_digest
 from vigibip.alert.sms_form import SmsKind
 from vigibip.base.errors import StorageError
 from vigibip.box.config import BoxSettings
-from vigibip.box.faults import FaultCode
-from vigibip.box.sms_words import LOCKED, TAKEN, WRONG_CODE
+from vigibip.box.sms_words import TAKEN, WRONG_CODE
 from vigibip.box.store import Store
 from vigibip.wire import frame
 
@@ -32,29 +31,6 @@ async def box(sms_settings: BoxSettings, bip: Bip) -> AsyncIterator[SmsBox]:
     await box.give_contacts(officer=True)
     yield box
     await box.daemon.stop()
-
-
-async def call(box: SmsBox, bip: Bip) -> tuple[str, str]:
-    """Press and wait for the call; return the alert and the word."""
-    alert = await box.press(bip)
-    await box.clock.advance(91)
-    (text,) = box.to_officer()
-    return alert, word_in(text)
-
-
-def word_in(text: str) -> str:
-    (word,) = [one for one in re.findall("[A-Z]+", text) if one in WORDS]
-    return word
-
-
-def said(box: SmsBox) -> list[str]:
-    return [sms.text for sms in box.sms.take() if sms.to == OFFICER]
-
-
-def count(box: SmsBox, what: str) -> int:
-    counts = box.told["officer_counts"]
-    assert isinstance(counts, dict)
-    return int(counts.get(what, 0))
 
 
 async def test_ninety_seconds_without_a_receipt_call_the_officer(box: SmsBox, bip: Bip) -> None:
@@ -171,38 +147,10 @@ async def test_a_code_counts_once_and_not_after_a_restart_either(box: SmsBox, bi
     assert said(box) == [WRONG_CODE]
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["{word}", "{code}", "AUTRE {code}", "{word} {code} vite", "{word} {code}1", "", "{code}#"],
-)
-async def test_what_is_no_answer_costs_nothing(box: SmsBox, bip: Bip, text: str) -> None:
-    _, word = await call(box, bip)
-    for _ in range(20):
-        await box.bring(OFFICER, text.format(word=word, code=CODES[0]))
-    assert await box.state(bip, 1) == NOT_REACHED
-    assert said(box) == []
-    await box.bring(OFFICER, f"{word} {CODES[0]}")
-    assert await box.state(bip, 1) == COMING
-
-
 async def test_only_his_own_number_is_heard(box: SmsBox, bip: Bip) -> None:
     _, word = await call(box, bip)
     await box.bring(STRANGER, f"{word} {CODES[0]}")
     assert await box.state(bip, 1) == NOT_REACHED
-
-
-async def test_five_wrong_codes_close_the_door_for_ten_minutes(box: SmsBox, bip: Bip) -> None:
-    _, word = await call(box, bip)
-    for wrong in range(5):
-        await box.bring(OFFICER, f"{word} 9999999{wrong}")
-    assert said(box) == [WRONG_CODE] * 4 + [LOCKED]
-    assert FaultCode.OFFICER_CODES in box.codes()
-    await box.bring(OFFICER, f"{word} {CODES[0]}")
-    assert await box.state(bip, 1) == NOT_REACHED
-    assert count(box, "locked") == 1
-    await box.clock.advance(600)
-    await box.bring(OFFICER, f"{word} {CODES[0]}")
-    assert await box.state(bip, 1) == COMING
 
 
 async def test_an_answer_counts_once_the_disk_has_the_code(box: SmsBox, bip: Bip) -> None:

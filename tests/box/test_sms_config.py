@@ -30,6 +30,7 @@ def test_a_port_is_all_that_it_needs(tmp_path: Path) -> None:
     assert sms is not None
     assert sms.start_after_s == 3.0
     assert sms.retry_pauses_s == (60.0, 240.0, 600.0, 1800.0)
+    assert sms.zone.key == "Europe/Paris"
 
 
 def test_every_mistake_is_told_at_once_and_no_pin_is_repeated(tmp_path: Path) -> None:
@@ -52,6 +53,14 @@ def test_every_mistake_is_told_at_once_and_no_pin_is_repeated(tmp_path: Path) ->
         "sms.probe.every_s",
     }
     assert "12x456" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["Europe/Atlantis", "Europe", "../../etc/passwd", ""])
+def test_a_time_zone_that_the_machine_does_not_know_is_a_mistake(tmp_path: Path, name: str) -> None:
+    text = f'[sms]\ntime_zone = "{name}"\n[sms.modem]\nport = "/dev/modem"\n'
+    with pytest.raises(ConfigurationError) as raised:
+        load(tmp_path, text)
+    assert [key for key, _ in raised.value.mistakes] == ["sms.time_zone"]
 
 
 @pytest.mark.parametrize("moments", ["[60, 60]", "[300, 60]", "[]"])

@@ -14,6 +14,7 @@ from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import BadMacError, BadMessageError
 from vigibip.alert.sms_form import SmsKind, SmsMessage, read_sms, write_sms
 from vigibip.box.config import BoxSettings
+from vigibip.box.fault_words import words_for
 from vigibip.box.faults import FaultCode
 from vigibip.wire import frame
 
@@ -106,7 +107,10 @@ async def test_forged_ones_tell_one_fault_however_many(box: SmsBox, bip: Bip) ->
     for sequence in range(1, 200):
         message = SmsMessage(kind=SmsKind.RECEIPT, sequence=sequence, alerts=ids)
         await box.bring(POST_NUMBERS[0], write_sms(bytes(32), "", message))
-    assert [fault.code for fault in box.daemon.faults.standing()] == [FaultCode.FORGED_MESSAGE]
+    (fault,) = box.daemon.faults.standing()
+    assert fault.code is FaultCode.FORGED_SMS
+    # It did not come through the broker.
+    assert "courtier" not in words_for(fault).todo
     assert await box.state(bip, 1) == HEARD
     # A forger moves no window: the post is still heard.
     await box.post_says(SmsKind.RECEIPT, alert)

@@ -98,8 +98,8 @@ class Carrier(Protocol):
         """Tell the post that its answer is on the disk; lost when down: the post asks again."""
         ...
 
-    def tell_officer_answer(self, answer: OfficerAnswer) -> None:
-        """Tell the post what an officer answered to the box itself; lost when down."""
+    def tell_officer_answer(self, answer: OfficerAnswer) -> bool:
+        """Tell the post what an officer answered to the box itself; False when it cannot."""
         ...
 
     def tell_status(self, status: BoxStatus) -> None:

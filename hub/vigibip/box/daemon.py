@@ -368,9 +368,8 @@ class BoxDaemon:
             self._second.probe_now()
         return await self._describe_sms(asked)
 
-    def _tell_officer_answer(self, answer: OfficerAnswer) -> None:
-        for carrier in self._carriers:
-            carrier.tell_officer_answer(answer)
+    def _tell_officer_answer(self, answer: OfficerAnswer) -> bool:
+        return any(carrier.tell_officer_answer(answer) for carrier in self._carriers)
 
     async def _reload(self, _asked: dict[str, Any]) -> dict[str, Any]:
         await self._look_for_devices()

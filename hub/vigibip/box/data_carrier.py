@@ -122,8 +122,8 @@ class DataCarrier:
     def tell_status(self, status: BoxStatus) -> None:
         self._publish(topics.STATUS, status)
 
-    def tell_officer_answer(self, answer: OfficerAnswer) -> None:
-        self._publish(topics.OFFICER_ANSWER, answer)
+    def tell_officer_answer(self, answer: OfficerAnswer) -> bool:
+        return self._publish(topics.OFFICER_ANSWER, answer)
 
     async def close(self) -> None:
         self._closed = True

@@ -60,6 +60,10 @@ WORDS: dict[FaultCode, Words] = {
         "un message que le poste n'a pas écrit est arrivé ; il a été rejeté",
         "prévenir le poste : quelqu'un tient son courtier, ou le boîtier est à réenrôler",
     ),
+    FaultCode.FORGED_SMS: Words(
+        "un SMS est arrivé du numéro du poste, que le poste n'a pas écrit ; il a été rejeté",
+        "prévenir le poste : quelqu'un imite son numéro, ou le boîtier est à réenrôler",
+    ),
     FaultCode.POST_MESSAGE: Words(
         "le poste écrit ce que ce boîtier ne sait pas lire",
         "mettre à jour le boîtier",

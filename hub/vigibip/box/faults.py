@@ -35,6 +35,7 @@ class FaultCode(StrEnum):
     BIP_FIRMWARE = "bip-firmware"
     FRAME_VERSION = "frame-version"
     FORGED_MESSAGE = "forged-message"
+    FORGED_SMS = "forged-sms"
     POST_MESSAGE = "post-message"
     MODEM = "modem"
     SMS_UNPROVEN = "sms-unproven"

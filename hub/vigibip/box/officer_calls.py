@@ -8,22 +8,24 @@ its own answer comes. The alert goes on waiting for its receipt all the same.
 from __future__ import annotations
 
 import asyncio
-import hmac
 import logging
 import random
 from collections import Counter
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
+from datetime import tzinfo
 
 from vigibip.alert.ids import AlertId
 from vigibip.alert.life import AlertEvent, AlertState
 from vigibip.alert.messages import OfficerContact
-from vigibip.alert.officer_codes import code_digest, new_word, read_reply
+from vigibip.alert.officer_codes import new_word, read_reply
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
 from vigibip.box import sms_words
 from vigibip.box.alerts import AlertBook, BoxAlert
-from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.call_keeper import CallKeeper
+from vigibip.box.code_door import CodeDoor, Wrong
+from vigibip.box.faults import Faults
 from vigibip.box.officer_answers import OfficerAnswers
 from vigibip.box.path_memory import answered_by_disk
 from vigibip.box.sms_path import SmsPath
@@ -37,10 +39,12 @@ from vigibip.sms.lanes import Lane
 _log = logging.getLogger(__name__)
 
 _PREFIX = "officer"
-_WRONG_MAX = 5
-_LOCKED_S = 600.0
 # An officer is not sent after what is older when the box first could have called him.
 _TOO_OLD_S = 1800
+# Nor asked again for what is older: whoever read none of the SMS so long will not go now.
+_CALLED_FOR_S = 7200
+# The number may be forged; he who is told three times how to answer knows.
+_HELP_MAX = 3
 # His answer to a call that ended meanwhile still says that he is on the way.
 _WORD_LASTS_S = 1800.0
 # A timer may come a rounding error early.
@@ -49,7 +53,6 @@ _DUE_WITHIN_S = 0.001
 _KNOWN_TO_THE_POST = frozenset({AlertState.COMING, AlertState.UNANSWERED, AlertState.PARKED})
 # What the network could not bring him by then is told better by the next one.
 _VALID_S = 1800.0
-_SUBJECT = "officer"
 
 
 class _Call:
@@ -59,8 +62,16 @@ class _Call:
         self.word = word
         self.alerts: list[BoxAlert] = []
         self.sent = 0
+        """Since the last press joined: where it stands in its steps."""
+        self.helped = 0
+        self.being_answered = False
+        """The disk is at his answer, which speaks for no press that comes now."""
         self.again: Timer | None = None
         """The next SMS of it; None: it is over."""
+
+    @property
+    def open(self) -> bool:
+        return self.again is not None and not self.being_answered
 
 
 class OfficerCalls:
@@ -72,6 +83,7 @@ class OfficerCalls:
         path: SmsPath,
         after_s: float | None,
         steps_s: tuple[float, ...],
+        zone: tzinfo,
         book: AlertBook,
         store: Store,
         clock: Clock,
@@ -84,6 +96,7 @@ class OfficerCalls:
         self._path = path
         self._after_s = after_s
         self._steps_s = steps_s
+        self._zone = zone
         self._book = book
         self._store = store
         self._clock = clock
@@ -93,28 +106,28 @@ class OfficerCalls:
         self._trace = trace
         self._chance = chance
         self._calls: list[_Call] = []
-        self._used: set[bytes] = set()
-        self._wrong = 0
-        self._locked_until_s: float | None = None
+        self._door = CodeDoor(store=store, clock=clock, faults=faults)
+        self._keeper = CallKeeper(
+            store=store, timers=timers, faults=faults, open_calls=self._open_records
+        )
         self._checking = asyncio.Lock()
-        self._working: set[asyncio.Task[None]] = set()
         self.answers = OfficerAnswers(book=book, clock=clock, trust=trust, timers=timers)
+        self.answers.given_up = self._keeper.forget
         self.counts: Counter[str] = Counter()
         path.join(_PREFIX, self)
         path.on_officer = self.received
 
     @property
     def busy(self) -> bool:
-        return bool(self._working) or self._checking.locked()
+        return self._keeper.busy or self._checking.locked()
 
     async def written(self) -> None:
         """Return once what is under way has been written, or cannot be."""
-        while self._working:
-            await asyncio.wait(set(self._working))
+        await self._keeper.written()
 
     def load(self, contents: SecondPathContents) -> None:
         """Go on with what an earlier run began; the book has its alerts already."""
-        self._used |= contents.used_codes
+        self._door.load(contents)
         gone = []
         for record in contents.calls:
             alert = self._book.get(record.alert_id)
@@ -131,8 +144,7 @@ class OfficerCalls:
                 call.sent = 1
         for call in self._calls:
             self._call_again(call)
-        if gone:
-            self._work(self._forget(gone))
+        self._keeper.forget(gone)
         self.answers.tell_soon()
 
     def watch(self, alert: BoxAlert) -> None:
@@ -151,9 +163,7 @@ class OfficerCalls:
 
     def post_answered(self, alert_ids: Iterable[AlertId]) -> None:
         """The post's own "coming" is here: it knows."""
-        confirmed = self.answers.confirmed(alert_ids)
-        if confirmed:
-            self._work(self._forget(confirmed))
+        self._keeper.forget(self.answers.confirmed(alert_ids))
 
     def data_is_up(self) -> None:
         self.answers.tell_soon()
@@ -179,30 +189,45 @@ class OfficerCalls:
         contacts = self._path.memory.contacts
         return None if contacts is None else contacts.officer
 
-    @staticmethod
-    def _wants_call(alert: BoxAlert) -> bool:
-        return alert.waiting and alert.state not in _KNOWN_TO_THE_POST
+    def _wants_call(self, alert: BoxAlert) -> bool:
+        waits = alert.waiting and alert.state not in _KNOWN_TO_THE_POST
+        return waits and self._least_age_s(alert) < _CALLED_FOR_S
+
+    def _least_age_s(self, alert: BoxAlert) -> float:
+        """Return the seconds since the press, at least: a power cut may hide some."""
+        now_s = self._clock.monotonic_s()
+        age_s = alert.age(now_s)
+        if age_s is not None:
+            return age_s
+        since_s = now_s - alert.opened_s
+        if alert.clock_sure:
+            # The clock may have been told the time after the start.
+            gone = self._trust.at_least_utc - alert.opened_utc
+            since_s = max(since_s, gone.total_seconds())
+        return since_s
 
     def _is_due(self, alert: BoxAlert) -> bool:
         if self._after_s is None or not self._wants_call(alert):
             return False
-        now_s = self._clock.monotonic_s()
-        since_s = now_s - alert.opened_s
-        age_s = alert.age(now_s)
-        pressed_s = since_s if age_s is None else age_s
-        return since_s >= self._after_s - _DUE_WITHIN_S and pressed_s < _TOO_OLD_S
+        since_s = self._clock.monotonic_s() - alert.opened_s
+        due = since_s >= self._after_s - _DUE_WITHIN_S
+        return due and self._least_age_s(alert) < _TOO_OLD_S
 
     def _due(self, alert: BoxAlert) -> None:
         if self._officer is None or not self._is_due(alert):
             return
-        running = [call for call in self._calls if call.again is not None]
-        call = running[0] if running else None
+        call = self._open_call()
         if call is None:
             taken = {one.word for one in self._calls}
             call = self._new_call(new_word(self._chance, taken))
         if alert not in call.alerts:
             call.alerts.append(alert)
+            # It is news: the steps begin anew with it.
+            call.sent = 0
             self._send(call)
+
+    def _open_call(self) -> _Call | None:
+        return next((call for call in self._calls if call.open), None)
 
     def _new_call(self, word: str) -> _Call:
         call = _Call(word)
@@ -220,7 +245,7 @@ class OfficerCalls:
             text = sms_words.officer_words(
                 contacts.spoken,
                 contacts.address,
-                sms_words.moment(waiting[-1].age(self._clock.monotonic_s()), now_utc),
+                sms_words.moment(waiting[-1].age(self._clock.monotonic_s()), now_utc, self._zone),
                 call.word,
                 len(waiting),
             )
@@ -236,8 +261,7 @@ class OfficerCalls:
             _log.warning("no receipt: the officer is called for %d alerts", len(waiting))
             self.counts["calls"] += 1
             call.sent += 1
-            records = [OfficerCallRecord(alert_id=one.alert_id, word=call.word) for one in waiting]
-            self._work(self._keep_called(records))
+            self._keeper.keep()
         self._call_again(call)
 
     def _call_again(self, call: _Call) -> None:
@@ -264,7 +288,7 @@ class OfficerCalls:
     def _forget_word(self, call: _Call) -> None:
         if call in self._calls:
             self._calls.remove(call)
-            self._work(self._forget([alert.alert_id for alert in call.alerts]))
+            self._keeper.forget([alert.alert_id for alert in call.alerts])
 
     # His answer
 
@@ -273,38 +297,36 @@ class OfficerCalls:
         reply = read_reply(text)
         call = None if reply is None else self._call_of(reply.word)
         if reply is None or call is None:
-            # Without a word of ours it costs nothing: no hash, no answer.
+            # Without a word of ours it costs no hash.
             self.counts["talk" if reply is None else "unknown_word"] += 1
+            self._help()
             return
         async with self._checking:
             officer = self._officer
             if officer is None or call not in self._calls:
                 return
-            if self._locked():
+            if self._door.is_closed():
                 self.counts["locked"] += 1
                 return
-            salt = bytes.fromhex(officer.salt)
-            digest = await asyncio.to_thread(code_digest, reply.code, salt)
-            known = [hmac.compare_digest(digest, bytes.fromhex(one)) for one in officer.digests]
-            if not any(known) or digest in self._used:
-                self._count_wrong(officer, "used_code" if any(known) else "wrong_code")
+            judged = await self._door.judge(officer, reply.code)
+            if isinstance(judged, Wrong):
+                self.counts[judged.value] += 1
+                closed = self._door.is_closed()
+                self._say(officer, sms_words.LOCKED if closed else sms_words.WRONG_CODE)
                 return
-            await self._take_answer(call, officer, digest)
+            call.being_answered = True
+            try:
+                await self._take_answer(call, officer, judged)
+            finally:
+                call.being_answered = False
 
-    def _locked(self) -> bool:
-        until_s = self._locked_until_s
-        return until_s is not None and self._clock.monotonic_s() < until_s
-
-    def _count_wrong(self, officer: OfficerContact, what: str) -> None:
-        self.counts[what] += 1
-        self._wrong += 1
-        if self._wrong >= _WRONG_MAX:
-            self._wrong = 0
-            self._locked_until_s = self._clock.monotonic_s() + _LOCKED_S
-            self._faults.tell(FaultCode.OFFICER_CODES, f"{_WRONG_MAX} wrong codes in a row")
-            self._say(officer, sms_words.LOCKED)
-        else:
-            self._say(officer, sms_words.WRONG_CODE)
+    def _help(self) -> None:
+        # He may believe that he has answered, and nobody at the shop would know.
+        officer, call = self._officer, self._open_call()
+        if officer is None or call is None or self._door.is_closed() or call.helped >= _HELP_MAX:
+            return
+        call.helped += 1
+        self._say(officer, sms_words.not_understood(call.word))
 
     async def _take_answer(self, call: _Call, officer: OfficerContact, digest: bytes) -> None:
         alerts = list(call.alerts)
@@ -321,8 +343,7 @@ class OfficerCalls:
         if not await answered_by_disk(writing, self._clock):
             # It may still be written: the same answer brought again then changes nothing there.
             raise StorageError("the disk does not answer")
-        self._used.add(digest)
-        self._wrong = 0
+        self._door.use(digest)
         self.counts["answers"] += 1
         _log.warning("the officer's proven answer is here, for %d alerts", len(alerts))
         for alert, record in zip(alerts, answered, strict=True):
@@ -347,22 +368,10 @@ class OfficerCalls:
 
     # The disk
 
-    async def _keep_called(self, records: list[OfficerCallRecord]) -> None:
-        # Without it a restart forgets the word; the call itself must not wait for the disk.
-        try:
-            await self._store.write_calls(records)
-        except StorageError as error:
-            self._faults.begin(FaultCode.STORAGE, str(error), _SUBJECT)
-        else:
-            self._faults.clear(FaultCode.STORAGE, _SUBJECT)
-
-    async def _forget(self, alert_ids: list[AlertId]) -> None:
-        try:
-            await self._store.forget_calls(alert_ids)
-        except StorageError as error:
-            _log.warning("what is over was not forgotten: %s", error)
-
-    def _work(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.create_task(work)
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
+    def _open_records(self) -> list[OfficerCallRecord]:
+        return [
+            OfficerCallRecord(alert_id=alert.alert_id, word=call.word)
+            for call in self._calls
+            for alert in call.alerts
+            if self._wants_call(alert)
+        ]

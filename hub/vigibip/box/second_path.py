@@ -95,6 +95,7 @@ class SecondPath:
             path=self._path,
             after_s=officer_after_s,
             steps_s=settings.retry_pauses_s,
+            zone=settings.zone,
             book=book,
             store=store,
             clock=clock,
@@ -106,6 +107,7 @@ class SecondPath:
         )
         self.carrier = SmsCarrier(
             schedule=sms_schedule(settings),
+            zone=settings.zone,
             path=self._path,
             proof=self._proof,
             clock=clock,

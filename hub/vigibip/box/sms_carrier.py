@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import tzinfo
 
 from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import Alert, Answer, BoxStatus, OfficerAnswer, Receipt
@@ -69,6 +70,7 @@ class SmsCarrier:
         self,
         *,
         schedule: Schedule,
+        zone: tzinfo,
         path: SmsPath,
         proof: PathProof,
         clock: Clock,
@@ -78,6 +80,7 @@ class SmsCarrier:
     ) -> None:
         self.name = "sms"
         self.schedule = schedule
+        self._zone = zone
         self._path = path
         self._proof = proof
         self._clock = clock
@@ -133,8 +136,10 @@ class SmsCarrier:
     def tell_status(self, status: BoxStatus) -> None:
         """Nothing: that this box lives is told over data, that this path does by a probe."""
 
-    def tell_officer_answer(self, answer: OfficerAnswer) -> None:
-        """Nothing: over data alone."""
+    def tell_officer_answer(self, answer: OfficerAnswer) -> bool:
+        """Never: it goes over data alone."""
+        del answer
+        return False
 
     async def close(self) -> None:
         self._events = None
@@ -208,7 +213,7 @@ class SmsCarrier:
         words = sms_words.alert_words(
             "" if contacts is None else contacts.spoken,
             "" if contacts is None else contacts.address,
-            sms_words.moment(age_s, now_utc),
+            sms_words.moment(age_s, now_utc, self._zone),
             self._path.room(message),
         )
         self._path.say(

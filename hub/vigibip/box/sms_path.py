@@ -223,7 +223,7 @@ class SmsPath:
             message = read_sms(self._down_key, text)
         except BadMacError:
             self.counts["forged"] += 1
-            self._faults.tell(FaultCode.FORGED_MESSAGE, "an SMS from a number of the post")
+            self._faults.tell(FaultCode.FORGED_SMS, "an SMS from a number of the post")
             return
         except BadMessageError as error:
             self.counts["wrong_form"] += 1

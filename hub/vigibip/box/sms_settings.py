@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import itertools
 from typing import Annotated, Self
+from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from vigibip.base.config import Settings
 from vigibip.sms.settings import SmsModemSettings
 
 _Step = Annotated[float, Field(ge=10, le=86_400, allow_inf_nan=False)]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        # The names are the files of the machine's tzdata package, which Debian always has.
+        raise ValueError("no time zone of this name is in /usr/share/zoneinfo") from error
+    return name
 
 
 class ProbeSettings(Settings):
@@ -37,6 +47,8 @@ class SmsSettings(SmsModemSettings):
     """When the next SMS go while there is no receipt, counted from the first one."""
     retry_every_s: _Step = 1_800.0
     """Then on and on."""
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Paris"
+    """Of the hours that the SMS tell, whatever the machine's own is set to."""
     probe: ProbeSettings = ProbeSettings()
 
     @model_validator(mode="after")
@@ -44,6 +56,10 @@ class SmsSettings(SmsModemSettings):
         if any(pause_s <= 0 for pause_s in self.retry_pauses_s):
             raise ValueError("retry_at_s must grow")
         return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
 
     @property
     def retry_pauses_s(self) -> tuple[float, ...]:

@@ -39,6 +39,11 @@ class ClockTrust:
         """
         return self.sure and (self._has_rtc or SYNCHRONISED.exists())
 
+    @property
+    def at_least_utc(self) -> datetime:
+        """It is no earlier than this."""
+        return max(self._floor_utc, self._clock.utc())
+
     def raise_floor(self, utc: datetime | None) -> None:
         """This time is certainly past; None changes nothing."""
         if utc is not None and utc > self._floor_utc:

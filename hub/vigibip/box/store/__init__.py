@@ -135,6 +135,10 @@ class Store:
         """Keep calls to the officer; the code of an answered one is used up with it."""
         await self._run(lambda connection: second_path.write_calls(connection, calls))
 
+    async def write_wrong_codes(self, count: int) -> None:
+        """Keep how many wrong codes of the officer's came in a row."""
+        await self._run(lambda connection: second_path.write_wrong_codes(connection, count))
+
     async def forget_calls(self, alert_ids: Sequence[AlertId]) -> None:
         """Nothing of these calls is open any more."""
         await self._run(lambda connection: second_path.forget_calls(connection, alert_ids))

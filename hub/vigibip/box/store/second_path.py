@@ -11,6 +11,7 @@ from vigibip.alert.ids import AlertId
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
+_WRONG_CODES = "wrong_codes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,8 @@ class SecondPathContents:
     calls: tuple[OfficerCallRecord, ...]
     used_codes: frozenset[bytes]
     """Digests of the officer's codes that were used here, whatever contacts say later."""
+    wrong_codes: int = 0
+    """How many wrong ones came in a row."""
 
 
 NOTHING = SecondPathContents(paths={}, calls=(), used_codes=frozenset())
@@ -79,7 +82,13 @@ def read_second_path(connection: sqlite3.Connection) -> SecondPathContents:
         )
     )
     used = frozenset(row[0] for row in connection.execute("SELECT digest FROM officer_codes"))
-    return SecondPathContents(paths=paths, calls=calls, used_codes=used)
+    wrong = connection.execute("SELECT value FROM facts WHERE name = ?", (_WRONG_CODES,)).fetchone()
+    return SecondPathContents(
+        paths=paths,
+        calls=calls,
+        used_codes=used,
+        wrong_codes=0 if wrong is None else wrong[0],
+    )
 
 
 def write_path(connection: sqlite3.Connection, path: PathRecord) -> None:
@@ -113,6 +122,16 @@ def write_calls(connection: sqlite3.Connection, calls: Sequence[OfficerCallRecor
     connection.executemany(
         "INSERT OR IGNORE INTO officer_codes (digest) VALUES (?)",
         {(one.digest,) for one in calls if one.digest is not None},
+    )
+    if any(one.digest is not None for one in calls):
+        write_wrong_codes(connection, 0)
+
+
+def write_wrong_codes(connection: sqlite3.Connection, count: int) -> None:
+    connection.execute(
+        "INSERT INTO facts (name, value) VALUES (?, ?) "
+        "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        (_WRONG_CODES, count),
     )
 
 
