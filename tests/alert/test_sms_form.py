@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import random
 import string
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vigibip.alert.ids import AlertId
-from vigibip.alert.messages import BadMacError, BadMessageError
+from vigibip.alert.messages import BadMacError, BadMessageError, authenticate
 from vigibip.alert.sms_form import (
     ALERTS_MAX,
+    MAC_LENGTH,
     PART_SEPTETS,
     SEQUENCE_MAX,
+    VERSION,
     SmsKind,
     SmsMessage,
     has_form,
@@ -255,3 +259,38 @@ def test_a_message_of_one_direction_is_none_of_the_other(key: bytes, message: Sm
     other = bytes([key[0] ^ 1]) + key[1:]
     with pytest.raises(BadMacError):
         read_sms(other, text)
+
+
+def _of_version(version: int, message: SmsMessage, *, more: bytes = b"") -> str:
+    """Write what a release of that version would, with more behind what is known here."""
+    words, code = write_sms(KEY, "ALERTE Tabac", message).split(" #")
+    packed = base64.b32decode(code + "=" * (-len(code) % 8))
+    body = bytes((message.kind << 4 | version,)) + packed[1:-MAC_LENGTH] + more
+    covered = b"VigiBip SMS\n" + words.encode() + b"\0" + body
+    whole = body + authenticate(KEY, covered, MAC_LENGTH)
+    return f"{words} #{base64.b32encode(whole).decode().rstrip('=')}"
+
+
+@pytest.mark.parametrize("more", [b"", b"\x01", b"12345678", b"seventeen bytes.."])
+def test_an_alert_of_a_newer_version_is_read_as_far_as_it_is_known(more: bytes) -> None:
+    message = SmsMessage(
+        kind=SmsKind.ALERT, sequence=7, alerts=(ALERT,), age_s=30, written_s=9, late=True
+    )
+    for version in range(VERSION + 1, 16):
+        assert read_sms(KEY, _of_version(version, message, more=more)) == replace(
+            message, version=version
+        )
+
+
+def test_nothing_else_of_another_version_is_believed() -> None:
+    receipt = SmsMessage(kind=SmsKind.RECEIPT, sequence=7, alerts=(ALERT,))
+    alert = SmsMessage(kind=SmsKind.ALERT, sequence=7, alerts=(ALERT,))
+    assert read_sms(KEY, _of_version(VERSION, receipt)) == receipt
+    for text in (
+        _of_version(VERSION + 1, receipt),
+        _of_version(0, alert),
+        _of_version(VERSION, alert, more=b"\x01"),
+        _of_version(VERSION, alert, more=b"12345678"),
+    ):
+        with pytest.raises(BadMessageError):
+            read_sms(KEY, text)

@@ -6,7 +6,7 @@ Before the `#` stand words; after it the base32 (RFC 4648, no padding) of
 
     kind << 4 | version    1 byte
     sequence               4 bytes, big-endian as all that follows
-    fields of the kind     see `_FIELDS`
+    fields of the kind     see `_FIELDS`; then the ids of its alerts, 8 bytes each
     HMAC                   8 bytes: HMAC-SHA256 (RFC 2104) of words and fields, cut short
 
 The HMAC covers the words as `plain_words` leaves them, without accents: what an operator may do to
@@ -14,6 +14,9 @@ white space and accents is no change, and any other changed character is a forge
 operator adds behind the code ("Envoyé par ...") is not covered and not read. Its
 key serves one box and one direction, the one that MQTT's messages have. A sequence is never given
 twice under one key: a copy is recognised for ever, which ids alone cannot promise after a purge.
+
+A newer version may append to an ALERT, and change no more of it: it is read here as far as it is
+known, because people may be waiting behind it.
 """
 
 from __future__ import annotations
@@ -68,6 +71,8 @@ class SmsMessage:
     """One message. Which fields a kind has stands in `_FIELDS`; the others keep their defaults."""
 
     kind: SmsKind
+    version: int = VERSION
+    """Above VERSION only in an ALERT that was read: there was more in it."""
     sequence: int
     """Of its sender, under this key; given once."""
     alerts: tuple[AlertId, ...] = ()
@@ -203,11 +208,15 @@ def _pack(message: SmsMessage) -> bytes:
 
 def _unpack(body: bytes) -> SmsMessage:
     first, sequence = _HEAD.unpack_from(body)
-    if first & 0x0F != VERSION or first >> 4 not in SmsKind.__members__.values():
+    code, version = divmod(first, 16)
+    newer = code == SmsKind.ALERT and version > VERSION
+    if not (newer or version == VERSION) or code not in SmsKind.__members__.values():
         raise BadMessageError("an authenticated SMS of a version or kind that is not known here")
-    kind = SmsKind(first >> 4)
+    kind = SmsKind(code)
     fields, rest = _FIELDS[kind], body[_HEAD.size :]
     ids = rest[fields.size :]
+    if newer:
+        ids = ids[: _ID.size]
     if len(rest) < fields.size or len(ids) % _ID.size:
         raise BadMessageError(f"{kind.name}: its length is wrong")
     values = fields.unpack_from(rest)
@@ -216,6 +225,7 @@ def _unpack(body: bytes) -> SmsMessage:
         flags, age_s, written_s = values
         message = SmsMessage(
             kind=kind,
+            version=version,
             sequence=sequence,
             alerts=alerts,
             age_s=None if age_s == _AGE_UNKNOWN else age_s,
