@@ -52,6 +52,10 @@ class PocketProvider:
         self._next = 1
 
     @property
+    def tries_alerts(self) -> bool:
+        return self.up or self.state in ("searching", "denied")
+
+    @property
     def counts(self) -> Mapping[str, int]:
         return {}
 
@@ -84,8 +88,11 @@ class PocketProvider:
     def submit(self, sms: OutgoingSms) -> SmsTicket:
         ticket = SmsTicket(self._next)
         self._next += 1
-        self.queue = [one for one in self.queue if (one[1].key, one[1].to) != (sms.key, sms.to)]
-        self.queue.append((ticket, sms))
+        waits = [(one.key, one.to) for _, one in self.queue]
+        if (sms.key, sms.to) in waits:
+            self.queue[waits.index((sms.key, sms.to))] = (ticket, sms)
+        else:
+            self.queue.append((ticket, sms))
         return ticket
 
     def withdraw(self, key: str) -> bool:
@@ -102,7 +109,7 @@ class PocketProvider:
     def flush(self) -> None:
         """Let the network take what waits, an alert first."""
         assert self._events is not None
-        waiting = sorted(self.queue, key=lambda one: (one[1].lane, one[0].id))
+        waiting = sorted(self.queue, key=lambda one: one[1].lane)
         self.queue.clear()
         for ticket, sms in waiting:
             self.left.append(sms)
@@ -113,7 +120,8 @@ class PocketProvider:
         assert self._events is not None
         given_up, self.queue = self.queue, []
         for ticket, sms in given_up:
-            self._events.failed(self, ticket, sms, SmsError(cause, cause=cause, retry=retry))
+            error = SmsError(cause, cause=cause, advice="vérifier la carte", retry=retry)
+            self._events.failed(self, ticket, sms, error)
 
     def fail_one(self, ticket: SmsTicket, sms: OutgoingSms) -> None:
         """Give up what the modem had in hand."""

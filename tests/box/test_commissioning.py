@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.peers import Bip
+from tests.box.peers import Bip, until
 from tests.box.sms_town import POST_NUMBERS, SmsBox
 from vigibip.alert.sms_form import SmsKind
 from vigibip.base.errors import PeerError, UsageError
-from vigibip.box.commissioning import SHARED_WORDS, Commissioned, commission
+from vigibip.box.commissioning import SHARED_WORDS, WHY_WORDS, Commissioned, commission
 from vigibip.box.config import BoxSettings, DataSettings
+from vigibip.box.path_proof import WhyNot
 from vigibip.cli.main import main
 
 
@@ -56,15 +57,38 @@ async def test_a_path_that_works_is_proven_there_and_back(box: SmsBox) -> None:
 
 async def test_without_a_reply_every_number_is_tried_and_it_is_said(box: SmsBox) -> None:
     done, said = await prove(box, reply=False)
-    assert (done.proven, done.why) == (False, "no reply")
+    assert (done.proven, done.why) == (False, WHY_WORDS[WhyNot.NO_REPLY])
     assert said[-1].startswith("pas de réponse, essai 2")
 
 
 async def test_a_modem_that_is_not_ready_ends_it_at_once(box: SmsBox) -> None:
     box.sms.go_down("no-sim")
     done, said = await prove(box)
-    assert (done.proven, done.why) == (False, "the modem is not ready")
+    assert (done.proven, done.why) == (False, "le modem n'est pas prêt (no-sim) : vérifier")
     assert not any("envoyé" in line for line in said)
+
+
+async def test_without_a_number_of_the_post_it_says_where_they_come_from(
+    sms_settings: BoxSettings, bip: Bip
+) -> None:
+    box = SmsBox(sms_settings)
+    await box.start()
+    done, _ = await prove(box)
+    assert (done.proven, done.why) == (False, WHY_WORDS[WhyNot.NO_NUMBER])
+    await box.daemon.stop()
+
+
+async def test_what_the_modem_refuses_is_said_with_its_advice(box: SmsBox) -> None:
+    box.sms.held = True
+    told = asyncio.create_task(prove(box))
+    for _ in range(2):
+        await until(lambda: box.sms.queue, "the probe")
+        box.sms.fail("not-subscribed", retry=True)
+    done, _ = await told
+    assert (done.proven, done.why) == (
+        False,
+        "l'essai n'est pas parti (not-subscribed) : vérifier la carte",
+    )
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -180,6 +180,42 @@ async def test_a_clock_of_another_century_leaves_sequences(run: Callable[..., Ru
     assert memory.take_sequence() < 2**31
 
 
+async def test_every_release_counts_from_the_same_moment(run: Callable[..., Run]) -> None:
+    # A later release must not begin lower than what an earlier one gave.
+    moment = datetime(2027, 1, 1, 0, 0, 5, tzinfo=UTC)
+    memory = await run(DrivenClock(start_utc=moment)).start()
+    assert memory.take_sequence() == 365 * 86_400 + 5
+
+
+async def test_a_clock_that_is_set_after_the_start_raises_the_sequences(
+    run: Callable[..., Run],
+) -> None:
+    right = BUILT_UTC + timedelta(days=90)
+    given = (await run(DrivenClock(start_utc=right)).start()).take_sequence()
+    # A card from a copy, in a machine without a clock: it begins where the copy was made.
+    clock = DrivenClock(start_utc=BUILT_UTC + timedelta(days=3))
+    memory = await run(clock, bytes(32)).start()
+    await settle(memory)
+    assert memory.take_sequence() < given
+    clock._start_utc = right + timedelta(minutes=5)
+    assert memory.take_sequence() > given
+    await settle(memory)
+    # From there on it goes by ones, out of what is reserved.
+    before = memory.take_sequence()
+    await clock.advance(86_400)
+    assert memory.take_sequence() == before + 1
+    assert memory.counts["unreserved"] == 1
+
+
+async def test_a_clock_that_becomes_sure_after_the_start_raises_them_too(
+    run: Callable[..., Run], unsure: DrivenClock
+) -> None:
+    memory = await run(unsure).start()
+    assert memory.take_sequence() == 1
+    unsure._start_utc = BUILT_UTC + timedelta(days=90)
+    assert memory.take_sequence() >= 90 * 86_400
+
+
 async def test_what_was_reserved_stays_reserved(run: Callable[..., Run], path: Path) -> None:
     one = run(DrivenClock())
     await one.store.start()
@@ -187,6 +223,17 @@ async def test_what_was_reserved_stays_reserved(run: Callable[..., Run], path: P
         await one.store.write_path(PathRecord(keys=bytes(16), up_reserved=reserved))
     with one_transaction(path) as connection:
         assert read_second_path(connection).paths[bytes(16)].up_reserved == 500
+
+
+async def test_a_proof_by_an_unsure_clock_leaves_the_date_of_the_last_one(
+    run: Callable[..., Run], unsure: DrivenClock
+) -> None:
+    memory = await run(unsure).start()
+    proven_utc = unsure._start_utc = BUILT_UTC + timedelta(days=90)
+    memory.proven()
+    unsure._start_utc = BUILT_UTC - timedelta(days=1)
+    memory.proven()
+    assert memory.proven_utc == proven_utc
 
 
 async def test_copies_wear_no_card_out(run: Callable[..., Run], path: Path) -> None:
@@ -227,3 +274,28 @@ async def test_a_disk_that_hangs_holds_nothing(
     assert one.memory.take_sequence() > 0
     timing.cancel()
     hanging.set_result(None)
+
+
+async def test_nothing_piles_up_behind_a_disk_that_hangs(
+    run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = run(DrivenClock())
+    memory = await one.start()
+    await settle(memory)
+    hanging: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    writes: list[PathRecord] = []
+
+    async def hang(path: PathRecord) -> None:
+        writes.append(path)
+        await hanging
+
+    monkeypatch.setattr(one.store, "write_path", hang)
+    for sequence in range(1, 50):
+        memory.accept(sequence)
+        memory.write()
+        await DrivenClock.run_ready()
+    assert len(writes) == 1
+    hanging.set_result(None)
+    await settle(memory)
+    # One more, with all of what came meanwhile.
+    assert [path.down_highest for path in writes] == [1, 49]

@@ -51,7 +51,8 @@ async def test_a_box_that_starts_proves_its_path_and_then_once_a_day(box: SmsBox
     assert all(19 * HOUR_S < gap < 29 * HOUR_S for gap in gaps)
     assert len({round(gap) for gap in gaps}) > 1
     assert box.codes() == set()
-    assert box.told["probe"] == {"state": "proven", "why": "", "tries": 1}
+    proven = {"state": "proven", "why": "", "detail": "", "advice": "", "tries": 1}
+    assert box.told["probe"] == proven
     assert box.told["proven"]
 
 
@@ -62,7 +63,7 @@ async def test_a_path_without_replies_is_unproven_and_both_numbers_were_tried(
     assert [to for _, to in went[:2]] == POST_NUMBERS
     fault = next(one for one in box.daemon.faults.standing())
     assert fault.code is FaultCode.SMS_UNPROVEN
-    assert fault.detail == "never proven: no reply"
+    assert fault.detail == "never proven: no-reply"
     # It goes on, seldom, and the next reply ends the fault.
     went = await probes(box, 24 * HOUR_S, reply=False)
     assert 4 <= len(went) <= 20
@@ -92,6 +93,33 @@ async def test_after_data_falls_it_is_proven_within_ten_minutes(box: SmsBox) -> 
     assert await probes(box, HOUR_S - 600) == []
 
 
+async def test_data_that_comes_and_goes_while_nothing_answers_makes_no_storm(box: SmsBox) -> None:
+    await probes(box, HOUR_S, reply=False)
+    went = []
+    for _ in range(48):
+        box.carrier.lose()
+        went += await probes(box, 600, reply=False)
+        box.carrier.connect()
+        went += await probes(box, 300, reply=False)
+    # One round an hour at most, and in each both numbers have their turn.
+    assert 4 <= len(went) <= 2 * 12
+    began = [at_s for at_s, _ in went][::2]
+    assert all(after - before > HOUR_S for before, after in itertools.pairwise(began))
+
+
+async def test_a_modem_that_comes_and_goes_while_nothing_answers_makes_no_storm(
+    box: SmsBox,
+) -> None:
+    await probes(box, HOUR_S, reply=False)
+    went = []
+    for _ in range(48):
+        box.sms.go_down("hung")
+        went += await probes(box, 300, reply=False)
+        box.sms.go_up()
+        went += await probes(box, 600, reply=False)
+    assert 4 <= len(went) <= 2 * 12
+
+
 async def test_data_that_is_back_before_the_probe_needs_none(box: SmsBox) -> None:
     await probes(box, 3 * HOUR_S)
     box.carrier.lose()
@@ -112,7 +140,46 @@ async def test_a_receipt_by_sms_is_a_proof_too(box: SmsBox, bip: Bip) -> None:
     await box.post_says(SmsKind.RECEIPT, alert)
     assert box.told["proven"]
     await box.post_says(SmsKind.COMING, alert, answers=1)
+
+
+async def test_after_an_alert_by_sms_a_probe_follows_for_the_post_waits_for_it(
+    box: SmsBox, bip: Bip
+) -> None:
+    await probes(box, HOUR_S)
+    box.carrier.lose()
+    alert = await box.press(bip)
+    await box.post_says(SmsKind.RECEIPT, alert)
+    began_s = box.clock.monotonic_s()
+    # Whoever smashes the box needs a moment; the post takes an alert for 40 minutes' sign of life.
+    went = [at_s - began_s for at_s, _ in await probes(box, 2 * HOUR_S)]
+    assert len(went) == 1
+    assert 300 <= went[0] <= 630
+    # The next one is that of the day.
     assert await probes(box, 15 * HOUR_S) == []
+
+
+async def test_a_press_that_waits_puts_the_probe_off_and_its_receipt_asks_for_it_again(
+    box: SmsBox, bip: Bip
+) -> None:
+    await probes(box, HOUR_S)
+    box.carrier.lose()
+    first = await box.press(bip)
+    await box.post_says(SmsKind.RECEIPT, first)
+    second = await box.press(bip)
+    assert await probes(box, HOUR_S) == []
+    await box.post_says(SmsKind.RECEIPT, second)
+    assert len(await probes(box, 900)) == 1
+
+
+async def test_a_power_cut_after_an_alert_does_not_keep_the_post_waiting(
+    box: SmsBox, bip: Bip
+) -> None:
+    await probes(box, HOUR_S)
+    box.carrier.lose()
+    alert = await box.press(bip)
+    await box.post_says(SmsKind.RECEIPT, alert)
+    await box.restart()
+    assert len(await probes(box, 900)) == 1
 
 
 async def test_a_receipt_that_nobody_waits_for_is_none(box: SmsBox, bip: Bip) -> None:
@@ -126,6 +193,7 @@ async def test_a_proof_outlives_a_restart(box: SmsBox) -> None:
     proven = box.told["proven"]
     await box.restart()
     assert box.told["proven"] == proven
+    box.carrier.connect()
     assert await probes(box, 10 * HOUR_S) == []
 
 
@@ -140,6 +208,28 @@ async def test_a_modem_that_is_gone_is_its_own_fault_and_unproven_another(box: S
     assert FaultCode.SMS_UNPROVEN in box.codes()
     box.sms.go_up()
     assert len(await probes(box, 1200)) == 1
+    assert box.codes() == set()
+
+
+async def test_a_ready_modem_whose_alerts_are_all_refused_is_told_at_once(
+    box: SmsBox, bip: Bip
+) -> None:
+    await probes(box, HOUR_S)
+    assert box.codes() == set()
+    box.carrier.lose()
+    box.sms.held = True
+    alert = await box.press(bip)
+    for _ in range(4):
+        box.sms.fail("not-subscribed", retry=True)
+        await box.clock.advance(11)
+    (fault,) = box.daemon.faults.standing()
+    assert fault.code is FaultCode.SMS_UNPROVEN
+    assert fault.detail.endswith(": refused ; not-subscribed ; vérifier la carte")
+    # What came through at last ends it.
+    box.sms.held = False
+    await box.clock.advance(400)
+    assert box.alerts()
+    await box.post_says(SmsKind.RECEIPT, alert)
     assert box.codes() == set()
 
 
@@ -164,5 +254,11 @@ async def test_a_probe_that_the_modem_refuses_tries_the_other_number(box: SmsBox
     box.sms.fail("congested", retry=True)
     assert [sms.to for _, sms in box.sms.queue] == [POST_NUMBERS[1]]
     box.sms.fail("congested", retry=True)
-    assert box.told["probe"] == {"state": "failed", "why": "congested", "tries": 2}
+    assert box.told["probe"] == {
+        "state": "failed",
+        "why": "refused",
+        "detail": "congested",
+        "advice": "vérifier la carte",
+        "tries": 2,
+    }
     assert box.sms.queue == []

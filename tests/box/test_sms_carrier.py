@@ -197,6 +197,50 @@ async def test_a_modem_that_is_lost_and_comes_back_sends_with_the_age_of_now(
     assert FaultCode.MODEM not in box.codes()
 
 
+@pytest.mark.parametrize("state", ["searching", "denied"])
+async def test_a_modem_that_may_be_wrong_about_its_network_is_tried(
+    box: SmsBox, bip: Bip, state: str
+) -> None:
+    box.sms.go_down(state)
+    box.sms.held = True
+    alert = await box.press(bip)
+    assert [sms.key for _, sms in box.sms.queue] == [f"alert:{alert}"]
+    for _ in range(6):
+        box.sms.fail("searching", retry=True)
+        await box.clock.advance(11)
+    # A network that is there after all has what was tried in vain, at once.
+    box.sms.queue.clear()
+    box.sms.go_up()
+    assert [sms.key for _, sms in box.sms.queue] == [f"alert:{alert}"]
+    assert FaultCode.SMS_UNPROVEN not in box.codes()
+
+
+async def test_a_modem_that_begins_to_search_after_the_press_is_tried_too(
+    box: SmsBox, bip: Bip
+) -> None:
+    box.sms.go_down("starting")
+    box.sms.held = True
+    alert = await box.press(bip)
+    assert box.sms.queue == []
+    box.sms.state = "searching"
+    await box.clock.advance(31)
+    assert [sms.key for _, sms in box.sms.queue] == [f"alert:{alert}"]
+
+
+async def test_what_waits_in_the_modem_keeps_its_turn(box: SmsBox, bip: Bip) -> None:
+    box.sms.held = True
+    first = await box.press(bip)
+    await box.clock.advance(50)
+    second = await box.press(bip)
+    # The first one's pause is over: told with its age of now, and it has not lost its place.
+    await box.clock.advance(15)
+    keys = [(sms.key, sms.to) for _, sms in box.sms.queue]
+    assert keys == [(f"alert:{first}", POST_NUMBERS[0]), (f"alert:{second}", POST_NUMBERS[0])]
+    box.sms.held = False
+    await box.settle()
+    assert [message.age_s for message in box.alerts()] == [60, 0]
+
+
 async def test_what_a_short_absence_held_up_is_written_anew(box: SmsBox, bip: Bip) -> None:
     box.sms.held = True
     await box.press(bip)

@@ -13,6 +13,7 @@ from typing import Any
 
 from vigibip.base.errors import PeerError, UsageError
 from vigibip.box.control import ask
+from vigibip.box.path_proof import WhyNot
 
 _LOOK_EACH_S = 1.0
 # More than the daemon needs to try every number; a daemon that hangs must not hold the command.
@@ -25,6 +26,20 @@ SHARED_WORDS = {
     "unknown": "on ne sait pas si les deux voies sont indépendantes : régler [data] via",
     "operator-unknown": "on ne sait pas si l'opérateur est le même : régler [data] operator",
 }
+WHY_WORDS = {
+    WhyNot.NOTHING: "",
+    WhyNot.NO_NUMBER: (
+        "le boîtier ne connaît encore aucun numéro du poste, qui les donne par les données : "
+        "attendre que cette voie soit établie (`vigibip box status`), puis recommencer"
+    ),
+    WhyNot.NOT_READY: "le modem n'est pas prêt",
+    WhyNot.REFUSED: "l'essai n'est pas parti",
+    WhyNot.NO_REPLY: (
+        "l'essai est parti et le poste n'a pas répondu : au poste, voir ses modems et le numéro "
+        "enregistré pour ce boîtier (`vigibip post status`) ; ici, essayer la carte SIM dans un "
+        "téléphone"
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,7 @@ class Commissioned:
 
     proven: bool
     why: str
+    """In French, with what to do."""
     warnings: tuple[str, ...]
     told: dict[str, Any]
 
@@ -63,7 +79,7 @@ def commission(
             progress(f"pas de réponse, essai {said} vers un autre numéro du poste…")
     return Commissioned(
         proven=told["probe"]["state"] == "proven",
-        why=told["probe"]["why"],
+        why=_why_words(told),
         warnings=tuple(SHARED_WORDS[one] for one in told["shared"]),
         told=told,
     )
@@ -80,6 +96,16 @@ def modem_words(modem: dict[str, Any]) -> str:
         "signal inconnu" if signal is None else f"signal {signal} dBm",
     ]
     return ", ".join(parts)
+
+
+def _why_words(told: dict[str, Any]) -> str:
+    why, detail, advice = (told["probe"][name] for name in ("why", "detail", "advice"))
+    if why == WhyNot.NOT_READY:
+        detail, advice = told["modem"].get("state", ""), told["modem"].get("advice", "")
+    words = WHY_WORDS[WhyNot(why)]
+    if detail:
+        words += f" ({detail})"
+    return f"{words} : {advice}" if advice else words
 
 
 def _ask(control_path: Path, question: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from vigibip.base.errors import StorageError
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.store import PathRecord, SecondPathContents, Store
 from vigibip.box.timers import Timers
-from vigibip.box.trust import BUILT_UTC, ClockTrust
+from vigibip.box.trust import ClockTrust
 from vigibip.wire import window
 
 _log = logging.getLogger(__name__)
@@ -33,8 +34,12 @@ UP_BLOCK = 64
 # What hangs longer is not waited for: neither alerts nor what comes by SMS stand behind a disk.
 DISK_ANSWERS_WITHIN_S = 5.0
 _RETRY_S = 30.0
+# Never to be moved: the sequences of all boxes count on from it.
+_SEQUENCES_SINCE_UTC = datetime(2026, 1, 1, tzinfo=UTC)
 # A clock that shows more than this (the year 2094) would leave too few sequences.
 _CLOCK_FLOOR_MAX = 2**31
+# A clock that is so much further on than its own seconds tell has been set meanwhile.
+_CLOCK_SET_S = 60.0
 _SUBJECT = "sms"
 
 T = TypeVar("T")
@@ -76,9 +81,13 @@ class PathMemory:
         self._contacts: Contacts | None = None
         self._next = 1
         self._reserved = 1
+        self._clock_ahead_s = -math.inf
+        """How far the clock's floor was ahead of the monotonic clock when it was last looked at."""
         self._ready = False
         self._on_disk: PathRecord | None = None
-        self._writing: set[asyncio.Task[bool]] = set()
+        self._under_way: asyncio.Task[bool] | None = None
+        self._following: asyncio.Task[bool] | None = None
+        """Waits for the one under way, and writes what there is by then."""
         self._retry_set = False
         self.counts: Counter[str] = Counter()
         self.changed: Callable[[], None] = lambda: None
@@ -88,9 +97,9 @@ class PathMemory:
         """Take in what the disk holds, and reserve the first block; call it in the event loop."""
         record = contents.paths.get(self._record.keys, self._record)
         self._contacts = _read_contacts(record.contacts)
-        # A store that could not be written before, or that came from a copy, may lag behind what
-        # was given: no box gives a sequence a second, so the clock is ahead of them all.
-        self._next = self._reserved = max(record.up_reserved, self._clock_floor())
+        self._next = record.up_reserved
+        self._rise_to_clock()
+        self._reserved = self._next
         self._record = replace(record, up_reserved=self._next + UP_BLOCK)
         self.write().add_done_callback(lambda _: self._become_ready())
         self._timers.call_in(DISK_ANSWERS_WITHIN_S, self._become_ready)
@@ -102,7 +111,7 @@ class PathMemory:
 
     @property
     def writing(self) -> bool:
-        return bool(self._writing)
+        return self._under_way is not None
 
     @property
     def contacts(self) -> Contacts | None:
@@ -125,6 +134,7 @@ class PathMemory:
 
         With a disk that refuses it goes on from memory: the alert must go.
         """
+        self._rise_to_clock()
         sequence = self._next
         self._next += 1
         if sequence >= self._reserved:
@@ -144,8 +154,10 @@ class PathMemory:
         self._record = replace(self._record, down_highest=highest, down_bits=bits)
 
     def proven(self) -> None:
-        """An authenticated word of the post came by SMS just now."""
-        self._record = replace(self._record, proven_utc=self._trust.utc_if_sure())
+        """An authenticated word of the post came by SMS just now; an unsure clock dates nothing."""
+        utc = self._trust.utc_if_sure()
+        if utc is not None:
+            self._record = replace(self._record, proven_utc=utc)
 
     def take_contacts(self, contacts: Contacts) -> None:
         """Keep a newer edition; an older one is a copy of what was said before."""
@@ -160,10 +172,19 @@ class PathMemory:
         self.changed()
 
     def write(self) -> asyncio.Task[bool]:
-        """Write what there is now; the task tells whether it worked. It is tried again if not."""
-        task = asyncio.create_task(self._write())
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        """Write what there is now; the task tells whether it worked. It is tried again if not.
+
+        One is under way and one follows it at most, so that nothing piles up behind a disk that
+        hangs.
+        """
+        if self._following is not None:
+            return self._following
+        task = asyncio.create_task(self._write_after(self._under_way))
+        if self._under_way is None:
+            self._under_way = task
+        else:
+            self._following = task
+        task.add_done_callback(self._over)
         return task
 
     async def written(self) -> None:
@@ -171,6 +192,14 @@ class PathMemory:
         # A flood of copies must not wear the card out.
         if self._record != self._on_disk:
             await answered_by_disk(self.write(), self._clock)
+
+    def _over(self, _task: asyncio.Task[bool]) -> None:
+        self._under_way, self._following = self._following, None
+
+    async def _write_after(self, earlier: asyncio.Task[bool] | None) -> bool:
+        if earlier is not None:
+            await asyncio.wait({earlier})
+        return await self._write()
 
     async def _write(self) -> bool:
         record = self._record
@@ -196,10 +225,23 @@ class PathMemory:
             self._ready = True
             self.changed()
 
-    def _clock_floor(self) -> int:
+    def _rise_to_clock(self) -> None:
+        """Go on no lower than the clock, at a start and each time that it was set.
+
+        A store that could not be written before, or that came from a copy, may lag behind what was
+        given: no box gives a sequence a second, so a clock that is right is ahead of them all. A
+        machine without one starts too low and learns the time later. While the clock only goes on
+        the reserved ones are used, which a power cut cannot take back.
+        """
         utc = self._trust.utc_if_sure()
-        floor = 1 if utc is None else int((utc - BUILT_UTC).total_seconds())
-        return floor if floor < _CLOCK_FLOOR_MAX else 1
+        if utc is None:
+            return
+        floor = int((utc - _SEQUENCES_SINCE_UTC).total_seconds())
+        ahead_s = floor - self._clock.monotonic_s()
+        if floor >= _CLOCK_FLOOR_MAX or ahead_s < self._clock_ahead_s + _CLOCK_SET_S:
+            return
+        self._clock_ahead_s = ahead_s
+        self._next = max(self._next, floor)
 
 
 def _read_contacts(text: str | None) -> Contacts | None:

@@ -1,12 +1,14 @@
 """Proof that the SMS path would work: an authenticated probe there and back, before it is needed.
 
-Daily at a jittered hour, and after data fell, when everything hangs on this path. Probes go last
-in every lane, and a box with an open alert sends none.
+Daily at a jittered hour; after data fell, when everything hangs on this path; and after an alert
+by SMS, so that the silence of a box that was smashed then means something. Probes go last in every
+lane, and a box whose alert waits for its receipt sends none: that alert tells more.
 """
 
 from __future__ import annotations
 
 import logging
+import math
 import random
 from collections.abc import Callable
 from enum import StrEnum
@@ -27,10 +29,13 @@ _log = logging.getLogger(__name__)
 
 _PREFIX = "probe"
 _SPREAD = 1 / 6
-# A proof as young as this is not asked for again when data falls.
-_FRESH_S = 3600.0
-# While an alert is open.
+# What goes wrong again and again asks for no more than one round in so long.
+_APART_S = 3600.0
+# While an alert waits.
 _POSTPONED_S = 900.0
+# For 40 minutes the post takes an alert by SMS for a sign of life. This round is there by then, and
+# not too soon: it is to find out about whoever smashes the box after the press.
+_AFTER_ALERT_S = (300.0, 600.0)
 _FAILED_FIRST_S, _FAILED_MAX_S = 3600.0, 6 * 3600.0
 # At most so many numbers a round; a round with one number asks it twice.
 _TRIES_MIN, _TRIES_MAX = 2, 4
@@ -45,6 +50,17 @@ class Probe(StrEnum):
     UNDER_WAY = "under-way"
     PROVEN = "proven"
     FAILED = "failed"
+
+
+class WhyNot(StrEnum):
+    """Why a round failed."""
+
+    NOTHING = ""
+    NO_NUMBER = "no-number"
+    """The post tells its numbers over data, and has not yet."""
+    NOT_READY = "modem-not-ready"
+    REFUSED = "refused"
+    NO_REPLY = "no-reply"
 
 
 class PathProof:
@@ -77,11 +93,17 @@ class PathProof:
         """Sequences of this round's probes."""
         self._tries = 0
         self._failed_rounds = 0
-        self._after_data_fell = False
+        self._asked_s = -math.inf
+        """When the last probe was sent, or tried to be."""
+        self._planned_s: float | None = None
+        """When the next round was due before data fell; None: nothing was brought forward."""
+        self._data_up = False
         self.state = Probe.NONE
-        self.why = ""
+        self.why = WhyNot.NOTHING
         """Why the last round failed."""
-        self.alert_open: Callable[[], bool] = lambda: False
+        self.detail = ""
+        self.advice = ""
+        self.alert_waits: Callable[[], bool] = lambda: False
         path.join(_PREFIX, self)
 
     def start(self) -> None:
@@ -94,27 +116,53 @@ class PathProof:
             self._in(self._soon_s())
         else:
             self._in(max(self._soon_s(), self._proven_s + self._interval_s() - now_s))
+            if not self._data_up:
+                # A power cut after an alert, maybe, and the post waits for a sign of life.
+                self.data_fell()
 
     def data_fell(self) -> None:
-        """From now on everything hangs on this path: prove it soon, unless it just was."""
-        fresh = self._proven_s is not None and self._age_s() < _FRESH_S
-        if not fresh and self.state is not Probe.UNDER_WAY:
-            self._after_data_fell = True
-            self._in(self._soon_s())
+        """From now on everything hangs on this path: prove it soon, unless a probe just did."""
+        self._data_up = False
+        if self.state is Probe.PROVEN and self._clock.monotonic_s() < self._asked_s + _APART_S:
+            return
+        if self._next is not None and self._planned_s is None:
+            self._planned_s = self._next.due_s
+        self._sooner()
 
     def data_is_back(self) -> None:
         """What data's fall had asked for is no longer urgent."""
-        if self._after_data_fell and self.state is not Probe.UNDER_WAY:
-            self._plan()
+        self._data_up = True
+        if self._next is not None and self._planned_s is not None:
+            self._in(self._planned_s - self._clock.monotonic_s())
+        self._planned_s = None
+
+    def receipt_came(self) -> None:
+        """An alert that went by SMS has its receipt by SMS: a proof, and a reason to go on.
+
+        Whoever smashes the box does so now. A probe follows soon, and the post waits for it.
+        """
+        self.proven()
+        self._in(self._chance.uniform(*_AFTER_ALERT_S))
+
+    def refused(self, error: SmsError) -> None:
+        """The modem gave up an alert's SMS; being ready, it is no help."""
+        if self._path.up and self.state is not Probe.UNDER_WAY:
+            self._begin_fault(_told(WhyNot.REFUSED, str(error), error.advice))
+            self._sooner()
 
     def probe_now(self) -> None:
         """Begin a round at once: somebody stands beside the box and waits."""
-        self._tries = 0
-        self._ask_next()
+        self._begin_round()
 
     def describe(self) -> dict[str, Any]:
         """Return where the last round stands, for people."""
-        return {"state": self.state.value, "why": self.why, "tries": self._tries}
+        return {
+            "state": self.state.value,
+            "why": self.why.value,
+            "detail": self.detail,
+            "advice": self.advice,
+            "tries": self._tries,
+        }
 
     def replied(self, sequence: int) -> None:
         """The post's authenticated reply to the probe of that sequence came."""
@@ -130,39 +178,39 @@ class PathProof:
         self._faults.clear(FaultCode.SMS_UNPROVEN)
         if self.state is Probe.UNDER_WAY:
             self._path.withdraw(_PREFIX)
-        self._end(Probe.PROVEN, "")
+        self._end(Probe.PROVEN, WhyNot.NOTHING)
         self._failed_rounds = 0
-        self._plan()
+        self._planned_s = None
+        self._in(self._interval_s())
 
     # PathUser
 
     def path_changed(self) -> None:
-        if not self._path.up or not self._failed_rounds or self.state is Probe.UNDER_WAY:
-            return
-        delay_s = self._soon_s()
-        # A modem that comes and goes must not push the probe away each time.
-        if self._next is None or self._next.due_s > self._clock.monotonic_s() + delay_s:
-            self._in(delay_s)
+        if self._path.up and self._failed_rounds:
+            self._sooner()
 
     def sms_left(self, _key: str) -> None:
         pass
 
     def sms_failed(self, _key: str, error: SmsError) -> None:
         if self.state is Probe.UNDER_WAY:
-            self.why = str(error)
+            self.why, self.detail, self.advice = WhyNot.REFUSED, str(error), error.advice
             self._ask_next()
 
     # A round
 
     def _due(self) -> None:
         self._next = None
-        self._after_data_fell = False
-        if self.alert_open():
+        if self.alert_waits():
             # The alerts' own receipts prove the path meanwhile, or tell that it is dead.
             self._look_for_age()
             self._in(_POSTPONED_S * self._chance.uniform(1.0, 2.0))
             return
+        self._begin_round()
+
+    def _begin_round(self) -> None:
         self._tries = 0
+        self._planned_s = None
         self._ask_next()
 
     def _ask_next(self) -> None:
@@ -170,19 +218,20 @@ class PathProof:
         self._cancel()
         numbers = self._path.post_numbers
         if not numbers:
-            self._failed("no number of the post is known yet: it tells them over data")
+            self._failed(WhyNot.NO_NUMBER)
             return
         if not self._path.up:
-            self._failed("the modem is not ready")
+            self._failed(WhyNot.NOT_READY)
             return
         if self._tries >= min(_TRIES_MAX, max(_TRIES_MIN, len(numbers))):
-            self._failed(self.why or "no reply")
+            self._failed(self.why or WhyNot.NO_REPLY, self.detail, self.advice)
             return
         if self._tries == 0:
             self._asked.clear()
-            self.why = ""
+            self.why, self.detail, self.advice = WhyNot.NOTHING, "", ""
         sequence = self._path.memory.take_sequence()
         self._asked.add(sequence)
+        self._asked_s = self._clock.monotonic_s()
         self.state = Probe.UNDER_WAY
         # The number that failed last round is not the first of this one.
         number = numbers[(self._failed_rounds + self._tries) % len(numbers)]
@@ -191,29 +240,31 @@ class PathProof:
         message = SmsMessage(kind=SmsKind.PROBE, sequence=sequence)
         self._path.say(number, sms_words.PROBE, message, lane=Lane.PROBE, key=_PREFIX, report=False)
 
-    def _failed(self, why: str) -> None:
-        _log.warning("the SMS path is unproven: %s", why)
+    def _failed(self, why: WhyNot, detail: str = "", advice: str = "") -> None:
+        _log.warning("the SMS path is unproven: %s", _told(why, detail))
         self._path.withdraw(_PREFIX)
-        self._end(Probe.FAILED, why)
+        self._end(Probe.FAILED, why, detail, advice)
         self._failed_rounds += 1
-        self._begin_fault(why)
+        self._begin_fault(_told(why, detail, advice))
         pause_s = min(_FAILED_MAX_S, _FAILED_FIRST_S * 2.0 ** min(self._failed_rounds - 1, 8))
         self._in(pause_s * self._chance.uniform(1 - _SPREAD, 1 + _SPREAD))
 
-    def _end(self, state: Probe, why: str) -> None:
+    def _end(self, state: Probe, why: WhyNot, detail: str = "", advice: str = "") -> None:
         self._cancel()
-        self.state, self.why = state, why
+        self.state, self.why, self.detail, self.advice = state, why, detail, advice
         if state is Probe.PROVEN:
             self._asked.clear()
 
     # When
 
-    def _plan(self) -> None:
-        self._after_data_fell = False
-        if self._proven_s is None:
-            self._in(self._soon_s())
-        else:
-            self._in(max(0.0, self._proven_s + self._interval_s() - self._clock.monotonic_s()))
+    def _sooner(self) -> None:
+        """Bring the next round forward, never two rounds close together."""
+        if self._next is None:
+            return
+        now_s = self._clock.monotonic_s()
+        due_s = max(now_s, self._asked_s + _APART_S) + self._soon_s()
+        if due_s < self._next.due_s:
+            self._in(due_s - now_s)
 
     def _in(self, delay_s: float) -> None:
         if self._next is not None:
@@ -238,7 +289,7 @@ class PathProof:
 
     def _look_for_age(self) -> None:
         if self._age_s() > _STALE_INTERVALS * self._settings.every_s:
-            self._begin_fault("an alert is open")
+            self._begin_fault("an alert waits")
 
     def _begin_fault(self, why: str) -> None:
         proven_utc = self._path.memory.proven_utc
@@ -246,3 +297,7 @@ class PathProof:
             "never proven" if proven_utc is None else f"last proven {proven_utc:%Y-%m-%dT%H:%MZ}"
         )
         self._faults.begin(FaultCode.SMS_UNPROVEN, f"{since}: {why}")
+
+
+def _told(*parts: str) -> str:
+    return " ; ".join(part for part in parts if part)

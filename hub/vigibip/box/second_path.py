@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 from vigibip.alert.ids import AlertId
-from vigibip.alert.life import AlertState
 from vigibip.alert.messages import Answer, Contacts
 from vigibip.base.clock import Clock
 from vigibip.base.trace import Trace
@@ -28,12 +27,6 @@ from vigibip.modem.contract import Modem
 from vigibip.modem.serial_modem import SerialModem
 from vigibip.sms.contract import SmsProvider
 from vigibip.sms.modem_provider import ModemProvider
-
-# An alert that the post has and nobody answered: its answer may come by this path.
-_OPEN_FOR_S = 1800.0
-_OPEN = frozenset(
-    {AlertState.OPENED, AlertState.HEARD, AlertState.NOT_REACHED, AlertState.DELIVERED}
-)
 
 
 class SecondPath:
@@ -61,8 +54,6 @@ class SecondPath:
         chance: random.Random,
     ) -> None:
         self._data = data
-        self._book = book
-        self._clock = clock
         self._memory = PathMemory(
             clock=clock,
             up_key=post.up_key,
@@ -90,7 +81,7 @@ class SecondPath:
             faults=faults,
             chance=chance,
         )
-        self._proof.alert_open = self._alert_open
+        self._proof.alert_waits = lambda: any(alert.waiting for alert in book)
         self.officer = OfficerCalls(
             path=self._path,
             after_s=officer_after_s,
@@ -194,10 +185,3 @@ class SecondPath:
             return ["operator-unknown"]
         same = operator and self._data.operator.casefold() == operator.casefold()
         return ["operator"] if same else []
-
-    def _alert_open(self) -> bool:
-        now_s = self._clock.monotonic_s()
-        return any(
-            alert.waiting or (alert.state in _OPEN and now_s - alert.opened_s < _OPEN_FOR_S)
-            for alert in self._book
-        )

@@ -56,7 +56,7 @@ class _Waiting:
         self.alert: Alert | None = None
         self.handed_s = 0.0
         self.number = -1
-        """Which of the post's numbers has it, counted on at each hand-over."""
+        """Which of the post's numbers has it, counted on each time that one had its turn."""
         self.gone = False
         """It left, or was given up: nothing of it waits in the modem's queue."""
         self.failures = 0
@@ -89,13 +89,17 @@ class SmsCarrier:
         self._trace = trace
         self._events: CarrierEvents | None = None
         self._told_up = False
+        self._told_ready = False
         self._waiting: dict[str, _Waiting] = {}
         path.join(_PREFIX, self)
         path.on_message = self._take
 
     @property
     def up(self) -> bool:
-        return self._events is not None and self._path.up and bool(self._path.post_numbers)
+        """True also while only the network seems gone: an alert is worth the attempt."""
+        return (
+            self._events is not None and self._path.tries_alerts and bool(self._path.post_numbers)
+        )
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -122,7 +126,10 @@ class SmsCarrier:
         waiting.alert = alert
         waiting.handed_s = self._clock.monotonic_s()
         waiting.failures = 0
-        self._to_next_number(waiting)
+        if waiting.number < 0 or waiting.gone:
+            waiting.number += 1
+        # Else it has not left for that number yet: written anew, it keeps its turn there.
+        self._write(waiting)
         return True
 
     def withdraw(self, alert: str) -> None:
@@ -148,17 +155,20 @@ class SmsCarrier:
     # PathUser
 
     def path_changed(self) -> None:
-        if self.up == self._told_up or self._events is None:
+        if self._events is None:
             return
+        was_up, was_ready = self._told_up, self._told_ready
         self._told_up = self.up
-        if not self._told_up:
+        self._told_ready = self._told_up and self._path.up
+        if was_up and not self._told_up:
             self._events.carrier_down(self)
-            return
-        for waiting in self._waiting.values():
-            # Written while the modem was gone, or never handed to it: its age is told anew.
-            if not waiting.gone:
-                self._write(waiting)
-        self._events.carrier_up(self)
+        # A network that is there again is news, whatever was tried without it.
+        if (self._told_up and not was_up) or (self._told_ready and not was_ready):
+            for waiting in self._waiting.values():
+                # Written while the modem was gone: its age is told anew.
+                if not waiting.gone:
+                    self._write(waiting)
+            self._events.carrier_up(self)
 
     def sms_left(self, key: str) -> None:
         if (waiting := self._of(key)) is not None and not waiting.gone:
@@ -173,13 +183,15 @@ class SmsCarrier:
         waiting.gone = True
         other_number = len(self._path.post_numbers) > 1
         if waiting.failures > _FAILURES_MAX or not (error.retry or other_number):
+            self._proof.refused(error)
             self._events.did_not_leave(self, key.partition(":")[2])
             return
         handed_s = waiting.handed_s
 
         def again() -> None:
             if self._of(key) is waiting and waiting.handed_s == handed_s:
-                self._to_next_number(waiting)
+                waiting.number += 1
+                self._write(waiting)
 
         self._timers.call_in(_FAILED_PAUSE_S, again)
 
@@ -187,10 +199,6 @@ class SmsCarrier:
         return self._waiting.get(key.partition(":")[2])
 
     # Out
-
-    def _to_next_number(self, waiting: _Waiting) -> None:
-        waiting.number += 1
-        self._write(waiting)
 
     def _write(self, waiting: _Waiting) -> None:
         alert, numbers = waiting.alert, self._path.post_numbers
@@ -237,7 +245,7 @@ class SmsCarrier:
         if message.kind in (SmsKind.RECEIPT, SmsKind.REFUSAL):
             if any(alert in self._waiting for alert in alerts):
                 # Ours went there, and its word came back.
-                self._proof.proven()
+                self._proof.receipt_came()
             verdict = "accepted" if message.kind is SmsKind.RECEIPT else "refused"
             for alert in alerts:
                 receipt = {"alert": alert, "verdict": verdict}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from vigibip.alert.messages import BadMacError, BadMessageError
 from vigibip.alert.sms_form import (
@@ -72,6 +72,11 @@ class PathUser(Protocol):
         ...
 
 
+class _Newest(NamedTuple):
+    ticket: int
+    to: str
+
+
 class SmsPath:
     """One provider and the keys of one post; the provider's SmsEvents."""
 
@@ -94,8 +99,8 @@ class SmsPath:
         self._timers = timers
         self._faults = faults
         self._users: dict[str, PathUser] = {}
-        self._newest: dict[str, int] = {}
-        """By key: the ticket of what was submitted last, until it left, failed or was withdrawn."""
+        self._newest: dict[str, _Newest] = {}
+        """By key: what was submitted last, until it left, failed or was withdrawn."""
         self._down_since_s: float | None = None
         self._next_look: Timer | None = None
         self._receiving = 0
@@ -125,6 +130,11 @@ class SmsPath:
         return self.provider.up and self.memory.ready
 
     @property
+    def tries_alerts(self) -> bool:
+        """True when an alert would be tried, maybe in vain: only the network seems gone."""
+        return self.provider.tries_alerts and self.memory.ready
+
+    @property
     def busy(self) -> bool:
         """True while something is under way that ends without time passing."""
         return self._receiving > 0 or self.provider.busy or self.memory.writing
@@ -147,10 +157,12 @@ class SmsPath:
         self.submit(OutgoingSms(to=to, text=text, lane=lane, key=key, report=report))
 
     def submit(self, sms: OutgoingSms) -> None:
-        # A number's newer SMS replaces the older one; one to another number must be taken back.
-        self.provider.withdraw(sms.key)
+        older = self._newest.get(sms.key)
+        if older is not None and older.to != sms.to:
+            # One to the same number is replaced where it waits; this one would leave as well.
+            self.provider.withdraw(sms.key)
         self.counts["submitted"] += 1
-        self._newest[sms.key] = self.provider.submit(sms).id
+        self._newest[sms.key] = _Newest(self.provider.submit(sms).id, sms.to)
 
     def withdraw(self, key: str) -> None:
         """Take back what waits under `key`; what has left has left."""
@@ -271,6 +283,8 @@ class SmsPath:
         if state in _FOR_A_PERSON or down_s >= _PASSES_WITHIN_S:
             told = [state, str(health.get("detail", "")), str(health.get("advice", ""))]
             self._faults.begin(FaultCode.MODEM, " ; ".join(part for part in told if part))
+        # Whether alerts are tried meanwhile may have changed too, and no event tells that.
+        self._changed()
         self._look_later()
 
     def _look_later(self) -> None:
@@ -284,7 +298,8 @@ class SmsPath:
 
     def _user(self, ticket: SmsTicket, sms: OutgoingSms) -> PathUser | None:
         """Return whom it concerns; None when a newer SMS stands for it, or nobody wants it."""
-        if self._newest.get(sms.key) != ticket.id:
+        newest = self._newest.get(sms.key)
+        if newest is None or newest.ticket != ticket.id:
             return None
         del self._newest[sms.key]
         return self._users.get(sms.key.partition(":")[0])

@@ -106,8 +106,11 @@ class ModemProvider:
 
     @property
     def up(self) -> bool:
-        works = self._worker is not None and not self._worker.done()
-        return works and self._modem.health.state is ModemState.READY
+        return self._works and self._modem.health.state is ModemState.READY
+
+    @property
+    def tries_alerts(self) -> bool:
+        return self._works and self._modem.health.state in _SENDS
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -254,6 +257,10 @@ class ModemProvider:
         self._events.reported(self, outcome.ticket, outcome.sms, outcome.delivered, outcome.detail)
 
     # ---- sending
+
+    @property
+    def _works(self) -> bool:
+        return self._worker is not None and not self._worker.done()
 
     async def _work(self) -> None:
         while True:
