@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import signal
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable
 
 from rich.live import Live
 
@@ -86,7 +86,7 @@ class _Demo:
             refresh_per_second=_PICTURES_PER_S,
             screen=True,
         ):
-            self._spawn(self._watch())
+            self._spawn(self._watch)
             try:
                 while (key := await self._keys.next()) not in ("q", "", "\x03", "\x04"):
                     self._obey(key)
@@ -99,13 +99,13 @@ class _Demo:
         if key.isdigit() and int(key) in self._lines:
             self._push(self._town.shops[int(key) - 1])
         elif key == "c":
-            self._spawn(self._turn_network())
+            self._spawn(self._turn_network)
         elif key == "r":
-            self._spawn(self._answer())
+            self._spawn(self._answer)
         elif key == "f":
-            self._spawn(self._close())
+            self._spawn(self._close)
         elif key == "e":
-            self._spawn(self._listen())
+            self._spawn(self._listen)
 
     def _push(self, shop: Shop) -> None:
         # The bip that was pressed longest ago: two presses of a shop are two bips, then again.
@@ -201,14 +201,14 @@ class _Demo:
         if self._press is not None and self._press.alert_id == subject:
             self._scene.stamps = self._town.stamps.of(subject)
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Callable[[], Awaitable[None]]) -> None:
         task = asyncio.get_running_loop().create_task(self._told(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _told(self, work: Coroutine[None, None, None]) -> None:
+    async def _told(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work`; what goes wrong with it is a line in the picture, not the demo's end."""
         try:
-            await work
+            await work()
         except VigibipError as error:
             self._messages.append(str(error).splitlines()[0])
