@@ -36,6 +36,7 @@ STUBS = VENV / "stubs"
 COMMANDS: dict[str, tuple[str, list[str]]] = {
     "demo": (RUN_LOCK, ["-m", "vigibip", "town", "demo"]),
     "bench": (RUN_LOCK, ["-m", "vigibip", "town", "bench"]),
+    "flash": (RUN_LOCK, ["-m", "vigibip", "workshop", "flash"]),
     "test": (TEST_LOCK, ["-m", "vigibip.cli.testing"]),
     "check": (TEST_LOCK, ["-m", "vigibip.cli.checking"]),
     "lock": (TEST_LOCK, ["-m", "vigibip.cli.locking"]),

@@ -9,10 +9,11 @@ import sys
 
 from vigibip.cli.bootstrap import PYTHON, ROOT, RUN_LOCK, STUBS_LOCK, TEST_LOCK, say
 
+RUN_EXTRAS = ["--extra", "town", "--extra", "workshop"]
 # lock file: what it holds; the tests' lock agrees with the one that runs.
 SOURCES: dict[str, list[str]] = {
-    RUN_LOCK: ["pyproject.toml", "--extra", "town"],
-    TEST_LOCK: ["pyproject.toml", "--extra", "town", "--extra", "dev", "--constraint", RUN_LOCK],
+    RUN_LOCK: ["pyproject.toml", *RUN_EXTRAS],
+    TEST_LOCK: ["pyproject.toml", *RUN_EXTRAS, "--extra", "dev", "--constraint", RUN_LOCK],
     STUBS_LOCK: ["--group", "stubs"],
 }
 

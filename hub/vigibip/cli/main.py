@@ -21,6 +21,7 @@ from vigibip.base.errors import ConfigurationError, UsageError, VigibipError
 ROOMS = {
     "box": "Le boîtier d'un commerce.",
     "post": "Le poste de police et sa console.",
+    "workshop": "L'atelier : flasher, essayer et appairer bips et récepteurs.",
     "town": "Une ville simulée : démonstration, mesures.",
 }
 

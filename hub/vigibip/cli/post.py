@@ -1,24 +1,23 @@
 """`vigibip post …`: thin; the work is in vigibip.post, imported by the command that needs it."""
 
-import asyncio
-import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
 from vigibip.cli import post_console, post_enrolment, post_second_path
-
-if TYPE_CHECKING:
-    from vigibip.post.config import PostSettings
-    from vigibip.post.store.records import IncidentView
+from vigibip.cli.post_place import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Config,
+    post_settings,
+    print_codes,
+    print_json,
+    with_store,
+)
 
 app = typer.Typer()
-
-DEFAULT_CONFIG = Path("/etc/vigibip/post.toml")
-Config = Annotated[Path, typer.Option("--config", help="Le fichier de configuration.")]
-AsJson = Annotated[bool, typer.Option("--json", help="En JSON, pour les programmes.")]
 
 _STATES = {
     "open": "sans réponse",
@@ -31,7 +30,7 @@ _STATES = {
 @app.command()
 def init(config: Config = DEFAULT_CONFIG) -> None:
     """Préparer le poste : autorité, base, voix. Sans effet sur ce qui existe déjà."""
-    settings = _settings(config)
+    settings = post_settings(config)
     from vigibip.post.setting_up import set_up
 
     authority = set_up(settings, lambda text: print(text, file=sys.stderr))
@@ -41,7 +40,7 @@ def init(config: Config = DEFAULT_CONFIG) -> None:
 @app.command()
 def check(config: Config = DEFAULT_CONFIG) -> None:
     """Vérifier la configuration : toutes les erreurs d'un coup, code 2 s'il y en a."""
-    settings = _settings(config)
+    settings = post_settings(config)
     from vigibip.post import setting_up
 
     setting_up.check(settings, str(config))
@@ -54,7 +53,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Journal détaillé.")] = False,
 ) -> None:
     """Faire tourner le poste, jusqu'à SIGTERM."""
-    settings = _settings(config)
+    settings = post_settings(config)
     from vigibip.post.run import run_post
 
     run_post(settings, verbose=verbose)
@@ -68,20 +67,11 @@ def incidents(
     as_json: AsJson = False,
 ) -> None:
     """Lister les incidents : d'abord les ouverts, le dernier appui en tête."""
-    settings = _settings(config)
-
-    async def read() -> "list[IncidentView]":
-        from vigibip.post.setting_up import require_store
-
-        store = await require_store(settings)
-        try:
-            return await store.incidents(open_only=not closed, limit=limit)
-        finally:
-            store.close()
-
-    found = asyncio.run(read())
+    found = with_store(
+        post_settings(config), lambda store: store.incidents(open_only=not closed, limit=limit)
+    )
     if as_json:
-        print(json.dumps([_as_json(one) for one in found], ensure_ascii=False))
+        print_json([asdict(one) for one in found])
         return
     if not found:
         print("aucun incident" if closed else "aucun incident ouvert")
@@ -102,51 +92,17 @@ def card(
     as_json: AsJson = False,
 ) -> None:
     """Imprimer une carte de codes à usage unique ; la précédente de cet indicatif ne vaut plus."""
-    settings = _settings(config)
+    settings = post_settings(config)
+    from vigibip.post.cards import new_card
 
-    async def make() -> "tuple[int, tuple[str, ...]]":
-        from vigibip.post.cards import new_card
-        from vigibip.post.setting_up import require_store
-
-        store = await require_store(settings)
-        try:
-            made = await new_card(store, callsign, settings.answers)
-            return made.card_id, made.codes
-        finally:
-            store.close()
-
-    number, codes = asyncio.run(make())
+    made = with_store(settings, lambda store: new_card(store, callsign, settings.answers))
     if as_json:
-        print(json.dumps({"card": number, "callsign": callsign, "codes": list(codes)}))
+        print_json({"card": made.card_id, "callsign": callsign, "codes": made.codes})
         return
-    print(f"Carte {number} : {callsign}")
+    print(f"Carte {made.card_id} : {callsign}")
     print("Pour répondre : numéro de l'incident, *, un code, #. Barrez chaque code utilisé.")
     print("Pas de confirmation ? Recommencez avec le code suivant.")
-    for start in range(0, len(codes), 5):
-        print("   ".join(codes[start : start + 5]))
-
-
-def _settings(config: Path) -> "PostSettings":
-    from vigibip.post.config import load_post_settings
-
-    return load_post_settings(config)
-
-
-def _as_json(one: "IncidentView") -> dict[str, Any]:
-    from dataclasses import asdict
-    from datetime import datetime
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, datetime):
-            return value.isoformat()
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(inner) for inner in value]
-        return value
-
-    told = plain(asdict(one))
-    return dict(told)
+    print_codes(made.codes)
 
 
 app.add_typer(post_enrolment.app)

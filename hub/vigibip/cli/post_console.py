@@ -6,12 +6,12 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from vigibip.base.errors import UsageError
+from vigibip.cli.post_place import DEFAULT_CONFIG, AsJson, Config, post_settings
 
 if TYPE_CHECKING:
     from vigibip.console.accounts import Accounts
@@ -23,16 +23,13 @@ app = typer.Typer()
 account = typer.Typer(no_args_is_help=True)
 app.add_typer(account, name="account", help="Les comptes de la console.")
 
-DEFAULT_CONFIG = Path("/etc/vigibip/post.toml")
-Config = Annotated[Path, typer.Option("--config", help="Le fichier de configuration.")]
-AsJson = Annotated[bool, typer.Option("--json", help="En JSON, pour les programmes.")]
 Login = Annotated[str, typer.Argument(help="L'identifiant : a-z, chiffres, points, tirets.")]
 
 
 @app.command()
 def console(config: Config = DEFAULT_CONFIG) -> None:
     """Faire tourner la console web, jusqu'à SIGTERM."""
-    settings = _settings(config)
+    settings = post_settings(config)
     from vigibip.console.serve import serve
 
     # In one piece: print's own end of line is a second write, and a line of the log between the
@@ -46,7 +43,7 @@ def add(login: Login, config: Config = DEFAULT_CONFIG) -> None:
 
     Le mot de passe est demandé deux fois, ou lu sur une ligne de l'entrée standard.
     """
-    settings = _settings(config)
+    settings = post_settings(config)
     from vigibip.console.accounts import check_login
 
     check_login(login)
@@ -58,7 +55,7 @@ def add(login: Login, config: Config = DEFAULT_CONFIG) -> None:
 @account.command("list")
 def list_all(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Énumérer les comptes."""
-    found = _with_accounts(_settings(config), lambda accounts: accounts.accounts())
+    found = _with_accounts(post_settings(config), lambda accounts: accounts.accounts())
     if as_json:
         rows = [
             {
@@ -79,7 +76,7 @@ def list_all(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 @account.command()
 def remove(login: Login, config: Config = DEFAULT_CONFIG) -> None:
     """Supprimer un compte : ses sessions et ses liens cessent aussitôt."""
-    _with_accounts(_settings(config), lambda accounts: accounts.remove(login))
+    _with_accounts(post_settings(config), lambda accounts: accounts.remove(login))
     print(f"compte {login} supprimé")
 
 
@@ -96,7 +93,7 @@ def link(
     as_json: AsJson = False,
 ) -> None:
     """Donner un lien de connexion, bon une fois."""
-    settings = _settings(config)
+    settings = post_settings(config)
 
     async def make(accounts: "Accounts") -> tuple[str, str]:
         if create:
@@ -112,12 +109,6 @@ def link(
         return
     print(url or path)
     print(f"bon une fois, avant {expires}", file=sys.stderr)
-
-
-def _settings(config: Path) -> "PostSettings":
-    from vigibip.post.config import load_post_settings
-
-    return load_post_settings(config)
 
 
 def _with_accounts(settings: "PostSettings", work: "Callable[[Accounts], Awaitable[T]]") -> T:

@@ -9,12 +9,9 @@ from typing import Annotated
 import typer
 
 from vigibip.base.errors import UsageError
+from vigibip.cli.post_place import DEFAULT_CONFIG, AsJson, Config, post_settings
 
 app = typer.Typer()
-
-Config = Annotated[Path, typer.Option("--config", help="Le fichier de configuration.")]
-AsJson = Annotated[bool, typer.Option("--json", help="En JSON, pour les programmes.")]
-DEFAULT_CONFIG = Path("/etc/vigibip/post.toml")
 
 
 @app.command()
@@ -42,10 +39,9 @@ def enrol(
     if box and phone:
         raise UsageError("le numéro d'un boîtier inscrit se change par `vigibip post phone`")
     from vigibip.base.clock import SystemClock
-    from vigibip.post.config import load_post_settings
     from vigibip.post.shop_enrolment import enrol_again, enrol_shop
 
-    settings, clock, valid_for_s = load_post_settings(config), SystemClock(), valid_h * 3600.0
+    settings, clock, valid_for_s = post_settings(config), SystemClock(), valid_h * 3600.0
     if box:
         made = asyncio.run(enrol_again(settings, clock, box_id=box, valid_for_s=valid_for_s))
     else:
@@ -78,10 +74,9 @@ def revoke(
 ) -> None:
     """Ne plus croire un boîtier perdu, volé ou remplacé."""
     from vigibip.base.clock import SystemClock
-    from vigibip.post.config import load_post_settings
     from vigibip.post.shop_enrolment import revoke as revoke_box
 
-    asyncio.run(revoke_box(load_post_settings(config), SystemClock(), box))
+    asyncio.run(revoke_box(post_settings(config), SystemClock(), box))
     print(f"{box} est révoqué")
     print(
         "le courtier le saura après `vigibip post broker-config` et un rechargement (SIGHUP)",
@@ -100,9 +95,8 @@ def broker_config(
     """Écrire la configuration de mosquitto : TLS mutuel, et à chaque boîtier ses seuls sujets."""
     from vigibip.post.authority import Authority
     from vigibip.post.broker_config import BrokerConfig, write_broker_config
-    from vigibip.post.config import load_post_settings
 
-    settings = load_post_settings(config)
+    settings = post_settings(config)
     hosts = [settings.boxes_broker.host, settings.broker.host, "localhost", "127.0.0.1"]
     broker = BrokerConfig(hosts=list(dict.fromkeys(hosts)), port=settings.broker.port, user=user)
     print(write_broker_config(directory, Authority.load(settings.authority_dir), broker))

@@ -1,15 +1,21 @@
 """`vigibip post phone|officer|status`: the second path's numbers, and how the post stands."""
 
-import asyncio
-import json
-from collections.abc import Callable, Coroutine
+from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vigibip.base.errors import UsageError
+from vigibip.cli.post_place import (
+    DEFAULT_CONFIG,
+    AsJson,
+    Config,
+    post_settings,
+    print_codes,
+    print_json,
+    with_store,
+)
 
 if TYPE_CHECKING:
     from vigibip.post.config import PostSettings
@@ -17,11 +23,6 @@ if TYPE_CHECKING:
     from vigibip.post.store import Store
 
 app = typer.Typer()
-
-Config = Annotated[Path, typer.Option("--config", help="Le fichier de configuration.")]
-AsJson = Annotated[bool, typer.Option("--json", help="En JSON, pour les programmes.")]
-DEFAULT_CONFIG = Path("/etc/vigibip/post.toml")
-T = TypeVar("T")
 
 _DATA = {
     "heard": "entendu",
@@ -44,9 +45,7 @@ def phone(
     """Dire de quel numéro viennent les SMS d'un boîtier, en changer, ou l'enlever."""
     if bool(number) == remove:
         raise UsageError("donner un numéro, ou --remove")
-    from vigibip.post.config import load_post_settings
-
-    settings = load_post_settings(config)
+    settings = post_settings(config)
     told = _number(settings, number) if number else None
 
     async def put(store: "Store") -> None:
@@ -55,7 +54,7 @@ def phone(
 
         await SecondPathStore(store, SystemClock()).set_phone(box, told)
 
-    _with_store(settings, put)
+    with_store(settings, put)
     print(f"{box} : plus de voie SMS" if told is None else f"{box} : ses SMS viennent de {told}")
 
 
@@ -75,9 +74,7 @@ def officer(
     """
     if bool(number) == remove:
         raise UsageError("donner --phone, ou --remove")
-    from vigibip.post.config import load_post_settings
-
-    settings = load_post_settings(config)
+    settings = post_settings(config)
     told = _number(settings, number) if number else None
 
     async def put(store: "Store") -> "tuple[str, ...]":
@@ -92,9 +89,9 @@ def officer(
             raise UsageError(f"aucun boîtier n'appelle {callsign}")
         return ()
 
-    codes = _with_store(settings, put)
+    codes = with_store(settings, put)
     if as_json:
-        print(json.dumps({"callsign": callsign, "phone": told, "codes": list(codes)}))
+        print_json({"callsign": callsign, "phone": told, "codes": codes})
         return
     if told is None:
         print(f"{callsign} n'est plus appelé")
@@ -102,16 +99,13 @@ def officer(
     print(f"Carte SMS : {callsign}")
     print("Pour répondre au SMS d'un boîtier : son mot, puis un code. Barrez chaque code utilisé.")
     print("Ces codes ne valent rien à la radio.")
-    for start in range(0, len(codes), 5):
-        print("   ".join(codes[start : start + 5]))
+    print_codes(codes)
 
 
 @app.command()
 def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Dire comment va le poste : modems, capacité, boîtiers, pannes. Code 1 s'il y a une panne."""
-    from vigibip.post.config import load_post_settings
-
-    settings = load_post_settings(config)
+    settings = post_settings(config)
 
     async def read(store: "Store") -> "PostStanding":
         from vigibip.base.clock import SystemClock
@@ -119,9 +113,14 @@ def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 
         return await standing(settings, store, SystemClock())
 
-    told = _with_store(settings, read)
+    told = with_store(settings, read)
     if as_json:
-        print(json.dumps(_as_json(told), ensure_ascii=False))
+        capacity = {
+            "rate_per_min": told.rate_per_min,
+            "waiting": told.waiting,
+            "minutes_to_empty": told.minutes_to_empty,
+        }
+        print_json(asdict(told) | {"capacity": capacity})
     else:
         _print(told)
     if told.faults or not told.running:
@@ -157,26 +156,6 @@ def _print(told: "PostStanding") -> None:
         print(f"  {fault.kind}{about}, depuis {_moment(fault.since)}  {fault.detail}".rstrip())
 
 
-def _as_json(told: "PostStanding") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, datetime):
-            return value.isoformat()
-        if isinstance(value, dict):
-            return {key: plain(inner) for key, inner in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [plain(inner) for inner in value]
-        return value
-
-    capacity = {
-        "rate_per_min": told.rate_per_min,
-        "waiting": told.waiting,
-        "minutes_to_empty": told.minutes_to_empty,
-    }
-    return {**plain(asdict(told)), "capacity": capacity}
-
-
 def _moment(at: datetime) -> str:
     return at.astimezone().strftime("%d/%m %H:%M")
 
@@ -188,16 +167,3 @@ def _number(settings: "PostSettings", text: str) -> str:
     if number in [modem.number for modem in settings.sms.modems]:
         raise UsageError("ce numéro est celui d'un modem du poste")
     return number
-
-
-def _with_store(settings: "PostSettings", work: "Callable[[Store], Coroutine[Any, Any, T]]") -> T:
-    async def run() -> T:
-        from vigibip.post.setting_up import require_store
-
-        store = await require_store(settings)
-        try:
-            return await work(store)
-        finally:
-            store.close()
-
-    return asyncio.run(run())
