@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.post.harness import until
+from tests.post.harness import BoxClient, until
 from tests.post.sms_site import SmsBox, SmsSite
 from vigibip.alert import topics
 from vigibip.alert.messages import (
@@ -18,8 +18,14 @@ from vigibip.alert.messages import (
     seal_message,
 )
 from vigibip.alert.officer_codes import code_digest
+from vigibip.base.clock import DrivenClock
+from vigibip.base.errors import StorageError
+from vigibip.post.contacts import ContactsTeller
+from vigibip.post.known_boxes import KnownBoxes
 from vigibip.post.sms_cards import SmsCard, new_sms_card
+from vigibip.post.store import Store
 from vigibip.post.store.second_path import SecondPathStore
+from vigibip.post.ways import Ways
 
 PRESS = "00000001000000aa"
 OFFICER = "+33639983001"
@@ -106,6 +112,50 @@ async def test_a_post_restored_from_a_copy_goes_on_above_what_boxes_hold(town: S
     third = await contacts_of(box, 0)
     assert third is not None
     assert third.edition == second.edition
+
+
+async def test_a_box_that_was_just_enrolled_is_served_by_sms(town: SmsSite) -> None:
+    phone = "+33639981009"
+    shop = await town.store.create_shop(
+        name="Tabac", spoken="Tabac", address="12 rue des Lilas", phone=phone
+    )
+    # Its number is known before it has keys.
+    await town.refresh()
+    key = bytes(32)
+    await town.store.set_box_keys(shop.box_id, up_key=key, down_key=key, serial="1")
+    await town.refresh()
+    box = SmsBox(town, BoxClient(town, shop.box_id, key, key), phone)
+    box.press(PRESS)
+    await town.pass_sms()
+    (incident,) = await town.store.incidents()
+    assert incident.shop_name == "Tabac"
+
+
+async def test_an_edition_whose_boxes_cannot_be_read_is_taken_over_later(
+    store: Store, clock: DrivenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = await store.create_shop(name="Tabac", spoken="Tabac", address="", phone="+33639981009")
+    boxes, second, ways = KnownBoxes(store), SecondPathStore(store, clock), Ways(clock)
+    teller = ContactsTeller(second, boxes, ways, lambda _topic, _payload: True, clock)
+    await teller.refresh()
+    # Installed days after it was entered.
+    await clock.advance(3 * 86_400)
+    await store.set_box_keys(shop.box_id, up_key=b"u" * 32, down_key=b"d" * 32, serial="1")
+
+    async def refused() -> None:
+        raise StorageError("the disk does not answer")
+
+    with monkeypatch.context() as on_a_failing_disk:
+        on_a_failing_disk.setattr(boxes, "load", refused)
+        with pytest.raises(StorageError):
+            await teller.refresh()
+    await teller.refresh()
+    assert set(boxes) == {shop.box_id}
+    # Its SMS path is waited for from now on; a box that was revoked is not.
+    assert ways.expected_s(shop.box_id) == clock.monotonic_s()
+    await store.revoke_box(shop.box_id)
+    await teller.refresh()
+    assert (set(boxes), ways.expected_s(shop.box_id)) == (set(), None)
 
 
 async def test_an_officers_sms_is_a_proven_answer_and_uses_its_code_up(town: SmsSite) -> None:

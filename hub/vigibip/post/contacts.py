@@ -13,6 +13,7 @@ from vigibip.base.errors import StorageError
 from vigibip.post.known_boxes import KnownBoxes
 from vigibip.post.store.contacts import CalledOfficer, ContactsView
 from vigibip.post.store.second_path import SecondPathStore
+from vigibip.post.ways import Ways
 
 _log = logging.getLogger(__name__)
 
@@ -27,11 +28,13 @@ class ContactsTeller:
         self,
         store: SecondPathStore,
         boxes: KnownBoxes,
+        ways: Ways,
         publish: Callable[[str, bytes], bool],
         clock: Clock,
     ) -> None:
         self._store = store
         self._boxes = boxes
+        self._ways = ways
         self._publish = publish
         self._clock = clock
         self._contacts = ContactsView(0, (), None)
@@ -41,14 +44,18 @@ class ContactsTeller:
     def busy(self) -> bool:
         return self._renewing is not None and not self._renewing.done()
 
-    async def refresh(self) -> bool:
-        """Take over another edition, if there is one. Raises StorageError."""
+    async def refresh(self) -> None:
+        """Take over another edition, if there is one, and the boxes with it.
+
+        Raises StorageError, and is to be called again then.
+        """
         if await self._store.edition() == self._contacts.edition:
-            return False
-        # Numbers of boxes change with it.
-        self._contacts = await self._store.contacts()
+            return
+        contacts = await self._store.contacts()
         await self._boxes.load()
-        return True
+        self._ways.restore(await self._store.paths())
+        # Last: an edition whose boxes could not be read is not taken over.
+        self._contacts = contacts
 
     def status(self, box_id: str, status: BoxStatus) -> None:
         """The box has told which edition it holds."""

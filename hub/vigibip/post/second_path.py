@@ -90,7 +90,7 @@ class SecondPath:
             clock,
             trace,
         )
-        self._contacts = ContactsTeller(self._path_store, boxes, publish, clock)
+        self._contacts = ContactsTeller(self._path_store, boxes, self._ways, publish, clock)
         self._officer_answers = OfficerAnswers(self._path_store, relay, telling, deadlines, faults)
         self._box_watch = BoxWatch(
             boxes,
@@ -132,8 +132,7 @@ class SecondPath:
 
     async def refresh(self) -> None:
         """Take over what another process has committed. Raises StorageError."""
-        if await self._contacts.refresh():
-            self._ways.restore(await self._path_store.paths())
+        await self._contacts.refresh()
 
     def start(self) -> None:
         for provider in self.providers:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from vigibip.base.errors import UsageError
 from vigibip.post.errors import UnknownBoxError
+from vigibip.post.store import contacts
 from vigibip.post.store.records import KnownBox, ShopView, TokenRow
 from vigibip.post.store.schema import Box, BoxMessage, BoxPath, EnrolmentToken, Shop
 
@@ -98,7 +99,7 @@ def set_box_keys(
     serial: str,
     now: datetime,
 ) -> None:
-    """Record that the box is enrolled with these keys and this certificate."""
+    """Record that the box is enrolled with these keys and this certificate; it is served now."""
     if len(up_key) != KEY_LENGTH or len(down_key) != KEY_LENGTH:
         raise UsageError(f"a box key is {KEY_LENGTH} bytes")
     done = connection.execute(
@@ -112,6 +113,13 @@ def set_box_keys(
     connection.execute(
         update(BoxPath).where(BoxPath.box == box_id).values(up_highest=-1, up_bits="0")
     )
+    # Whoever entered its number did so before it was there.
+    connection.execute(
+        update(BoxPath)
+        .where(BoxPath.box == box_id, BoxPath.expected_since.is_not(None))
+        .values(expected_since=now)
+    )
+    contacts.renew(connection, now)
 
 
 def revoke_box(connection: Connection, box_id: str, *, now: datetime) -> None:
@@ -132,6 +140,7 @@ def revoke_box(connection: Connection, box_id: str, *, now: datetime) -> None:
         .where(BoxMessage.box == box_id, BoxMessage.settled_at.is_(None))
         .values(settled_at=now)
     )
+    contacts.renew(connection, now)
 
 
 def put_token(connection: Connection, token: TokenRow) -> None:

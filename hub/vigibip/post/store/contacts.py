@@ -1,8 +1,9 @@
 """What boxes are told of SMS: the post's numbers, and the officer whom they may call themselves.
 
-One edition for all boxes: it changes with the modems' numbers, with a box's own, and with the
-officer's codes. It is at least the seconds of Unix time at its making, so that a store that was
-brought back from a copy does not give an old edition to new contents.
+One edition for all boxes: it changes with the modems' numbers, with the boxes that are served (they
+share the modems) and a box's own number, and with the officer's codes. It is at least the seconds
+of Unix time at its making, so that a store that was brought back from a copy does not give an old
+edition to new contents.
 """
 
 from __future__ import annotations
