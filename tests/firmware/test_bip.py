@@ -661,7 +661,7 @@ async def test_a_whole_press_passes_with_a_quarter_of_the_heap_taken_away(tmp_pa
         await lab.feels(Feel.COMING)
         assert lab.halted == []
         assert DeviceState.HALTED not in lab.states
-        assert lab.device.wakes == 2
+        assert lab.device.wakes == 2, lab.device.console()
 
 
 async def test_the_live_heap_leaves_a_quarter_free(tmp_path: Path) -> None:

@@ -233,8 +233,13 @@ class Device:
         """
         if self.channel is None or channel not in (None, self.channel):
             return False
-        body = struct.pack(">Bb", self.channel, rssi_dbm) + source_mac + frame
-        return self._send(messages.AIR, body)
+        pieces = range(0, max(len(frame), 1), messages.PIECE_MAX)
+        sent = True
+        for start in pieces:
+            more = start != pieces[-1]
+            body = struct.pack(">BBb", more, self.channel, rssi_dbm) + source_mac
+            sent &= self._send(messages.AIR, body + frame[start : start + messages.PIECE_MAX])
+        return sent
 
     async def wait_state(self, *states: DeviceState, timeout_s: float = 10.0) -> None:
         """Return once it is in one of `states`. Raises TownError after `timeout_s`.

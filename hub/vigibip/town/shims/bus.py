@@ -25,6 +25,7 @@ analog_uv: dict[int, int] = {}
 # Filled by machine and espnow: called with (gpio), and (channel, rssi_dbm, address, frame).
 pin_listeners: list = []
 frame_listeners: list = []
+_pieces: list = []
 
 _socket = socket.socket(_AF_UNIX, _SEQPACKET)
 _poller = uselect.poll()
@@ -90,9 +91,13 @@ def _handle(packet: bytes) -> None:
         raise SystemExit  # the host is gone
     kind = packet[0]
     if kind == messages.AIR:
-        rssi_dbm = struct.unpack_from("b", packet, 2)[0]
-        for listener in frame_listeners:
-            listener(packet[1], rssi_dbm, packet[3:9], packet[9:])
+        _pieces.append(packet[10:])
+        if not packet[1]:
+            frame = b"".join(_pieces)
+            _pieces.clear()
+            rssi_dbm = struct.unpack_from("b", packet, 3)[0]
+            for listener in frame_listeners:
+                listener(packet[2], rssi_dbm, packet[4:10], frame)
     elif kind == messages.PIN:
         levels[packet[1]] = packet[2]
         if _awake:

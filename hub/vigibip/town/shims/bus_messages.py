@@ -6,7 +6,7 @@ Read by both ends, so in the subset of Python that both run.
 # Host to device.
 WAKE = 0x01  # B reset cause, B wake reason, B samples the heap: main.py begins
 PIN = 0x02  # B gpio, B level
-AIR = 0x03  # B channel, b rssi_dbm, 6s sender's address, frame
+AIR = 0x03  # B more to come, B channel, b rssi_dbm, 6s sender's address, frame or a piece of it
 ANALOG = 0x04  # B gpio, I microvolts
 HEAP_QUERY = 0x05
 
@@ -21,4 +21,7 @@ WATCHDOG = 0x87  # I ms: bite unless the next one comes before
 HEAP = 0x88  # I peak of the live bytes, I live now, I live before main.py, I heap's size
 ENDED = 0x89  # text: why main.py is no longer running
 
-PACKET_MAX = 2048
+# A longer frame comes in pieces. A read takes a buffer for the longest packet, and the one for the
+# longest frame would be more than the device's own program ever asks of its heap.
+PIECE_MAX = 250
+PACKET_MAX = 272
