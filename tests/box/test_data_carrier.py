@@ -22,7 +22,7 @@ from tests.box.peers import (
     enrolment_for,
     until,
 )
-from tests.post.bad_broker import CONNACK, CONNECT, SUBSCRIBE, suback
+from tests.support.bad_broker import CONNACK, CONNECT, SUBSCRIBE, suback
 from vigibip.alert import topics
 from vigibip.alert.messages import MESSAGE_MAX_BYTES, Answer, Receipt, authenticate, seal_message
 from vigibip.base.clock import DrivenClock

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.post.bad_broker import CONNACK, BadBroker, publish, read_packet, reset, suback
 from tests.post.harness import until
+from tests.support.bad_broker import CONNACK, BadBroker, publish, read_packet, reset, suback
 from vigibip.base.clock import SystemClock
 from vigibip.post import broker_link
 from vigibip.post.authority import Authority
