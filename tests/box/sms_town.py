@@ -46,6 +46,7 @@ class PocketProvider:
         self.held = False
         """True: what is submitted waits in the modem's queue."""
         self.state = "ready"
+        self.plmn = "208-15"
         self.left: list[OutgoingSms] = []
         self.queue: list[tuple[SmsTicket, OutgoingSms]] = []
         self._events: SmsEvents | None = None
@@ -74,6 +75,7 @@ class PocketProvider:
             "detail": "",
             "advice": "vérifier",
             "operator": "Exemple Mobile",
+            "plmn": self.plmn,
             "model": "SIM7600E-H",
             "firmware": "LE20B03",
             "technology": "LTE",

@@ -21,7 +21,7 @@ from vigibip.cli.main import main
 
 @pytest.fixture
 async def box(sms_settings: BoxSettings, bip: Bip) -> AsyncIterator[SmsBox]:
-    data = DataSettings(via="other", operator="Autre Mobile")
+    data = DataSettings(via="other", operator="208-01")
     box = SmsBox(sms_settings.model_copy(update={"data": data}))
     await box.start()
     await box.give_contacts()
@@ -97,7 +97,9 @@ async def test_what_the_modem_refuses_is_said_with_its_advice(box: SmsBox) -> No
         (DataSettings(), ["unknown"]),
         (DataSettings(via="box-modem"), ["modem", "sim", "operator"]),
         (DataSettings(via="other"), ["operator-unknown"]),
-        (DataSettings(via="other", operator="exemple mobile"), ["operator"]),
+        (DataSettings(via="other", operator="Exemple"), ["operator-unknown"]),
+        (DataSettings(via="other", operator="208-15"), ["operator"]),
+        (DataSettings(via="other", operator="20815"), ["operator"]),
     ],
 )
 async def test_what_both_ways_share_is_warned_of(
@@ -110,6 +112,15 @@ async def test_what_both_ways_share_is_warned_of(
     assert done.proven
     assert list(done.warnings) == [SHARED_WORDS[one] for one in warned]
     await box.daemon.stop()
+
+
+async def test_a_modem_that_does_not_tell_its_network_proves_nothing_shared_or_not(
+    box: SmsBox,
+) -> None:
+    box.sms.plmn = ""
+    done, _ = await prove(box)
+    assert done.proven
+    assert list(done.warnings) == [SHARED_WORDS["operator-unread"]]
 
 
 async def test_a_box_without_sms_says_so(settings: BoxSettings, bip: Bip) -> None:

@@ -73,7 +73,7 @@ def config(enrolled: BoxSettings, tmp_path: Path) -> Path:
     config.write_text(
         f'data_dir = "{enrolled.data_dir}"\nreceiver_port = "{enrolled.receiver_port}"\n'
         "status_interval_s = 1\n"
-        f'[data]\nvia = "other"\noperator = "Autre"\n[sms.modem]\nport = "{tmp_path / "modem"}"\n'
+        f'[data]\nvia = "other"\noperator = "208-02"\n[sms.modem]\nport = "{tmp_path / "modem"}"\n'
     )
     return config
 

@@ -68,10 +68,15 @@ LTE = "LTE,Online,250-02,0x0EF8,22060,58,EUTRAN-BAND3,1725,3,3"
 @pytest.mark.parametrize(
     ("line", "cell"),
     [
-        (f"+CPSI: {LTE},-108,-889,-614,19", Cell("LTE", -89)),
-        (f"+CPSI: {LTE},-11,-95,-70,19", Cell("LTE", -95)),
-        (f"+CPSI: {LTE}", Cell("LTE", None)),
-        ("+CPSI: GSM,Online,460-00,0x182d,12401,27 EGSM 900,-64,2110,42-42", Cell("GSM", -64)),
+        (f"+CPSI: {LTE},-108,-889,-614,19", Cell("LTE", -89, "250-02")),
+        (f"+CPSI: {LTE},-11,-95,-70,19", Cell("LTE", -95, "250-02")),
+        (f"+CPSI: {LTE}", Cell("LTE", None, "250-02")),
+        ("+CPSI: WCDMA,Online,208-15,0x1A2B,27394819", Cell("UMTS", None, "208-15")),
+        ("+CPSI: LTE,Online,000-00000,0x0EF8", Cell("LTE", None)),
+        (
+            "+CPSI: GSM,Online,460-00,0x182d,12401,27 EGSM 900,-64,2110,42-42",
+            Cell("GSM", -64, "460-00"),
+        ),
         ("+CPSI: NO SERVICE,Online", None),
     ],
 )
@@ -85,19 +90,19 @@ def test_cpsi(line: str, cell: Cell | None) -> None:
         (
             '+QENG: "servingcell","NOCONN","LTE","FDD",123,01,43300C,348,1802,3,5,5,5443,'
             "-87,-16,-69,5,34",
-            Cell("LTE", -87),
+            Cell("LTE", -87, "123-01"),
         ),
         (
             '+QENG: "LTE","FDD",515,03,3359966,1,150,1,5,5,4AA3,-89,-13,-58,16,15,20,-',
-            Cell("LTE", -89),
+            Cell("LTE", -89, "515-03"),
         ),
         (
             '+QENG: "servingcell","NOCONN","WCDMA",001,01,1A2B,1B03,10713,245,15,-77,-5,-,-,-,-,-',
-            Cell("UMTS", -77),
+            Cell("UMTS", -77, "001-01"),
         ),
         (
             '+QENG: "servingcell","NOCONN","GSM",001,01,1A2B,1B03,32,12,-,-70,0,0,20',
-            Cell("GSM", -70),
+            Cell("GSM", -70, "001-01"),
         ),
         ('+QENG: "servingcell","SEARCH"', None),
         ('+QENG: "servingcell","NOCONN"', None),

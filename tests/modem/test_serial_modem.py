@@ -46,6 +46,8 @@ async def test_after_power_up_it_is_ready_and_says_who_it_is(model) -> None:
         assert health.imei == "004999010640000"
         assert health.iccid == rig.sim.sim.iccid
         assert (health.operator, health.technology) == ("VigiBip Mobile", "LTE")
+        # A network that a modem's own command does not number is not guessed.
+        assert health.plmn == ("" if model is GENERIC else "001-01")
         assert health.registered
         assert not health.roaming
         assert health.signal_dbm is not None

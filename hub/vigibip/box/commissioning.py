@@ -24,7 +24,13 @@ SHARED_WORDS = {
     "sim": "les deux voies passent par la même carte SIM",
     "operator": "les deux voies passent par le même opérateur : sa panne les coupe ensemble",
     "unknown": "on ne sait pas si les deux voies sont indépendantes : régler [data] via",
-    "operator-unknown": "on ne sait pas si l'opérateur est le même : régler [data] operator",
+    "operator-unknown": (
+        "on ne sait pas si l'opérateur est le même : régler [data] operator sur le numéro de son "
+        'réseau, par exemple "208-01"'
+    ),
+    "operator-unread": (
+        "on ne sait pas si l'opérateur est le même : ce modem ne dit pas le numéro de son réseau"
+    ),
 }
 WHY_WORDS = {
     WhyNot.NOTHING: "",

@@ -56,7 +56,8 @@ class DataSettings(Settings):
     via: Literal["box-modem", "other"] | None = None
     """What the data goes through: the modem of `[sms]` too, or something else. None: not told."""
     operator: Annotated[str, Field(min_length=1, max_length=40)] | None = None
-    """Whose network the data uses; with that of the modem, `vigibip box commission` compares it."""
+    """The network that the data uses, by its number ("208-01"): `vigibip box commission` compares
+    it with that of the modem. Names tell nothing, for one operator has many."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

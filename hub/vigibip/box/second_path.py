@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 from vigibip.alert.ids import AlertId
@@ -160,7 +161,7 @@ class SecondPath:
         told = self._path.describe()
         told["probe"] = self._proof.describe()
         told["officer_counts"] = dict(self.officer.counts)
-        told["shared"] = self._shared(str(told["modem"].get("operator", "")))
+        told["shared"] = self._shared(str(told["modem"].get("plmn", "")))
         return told
 
     def _modem_provider(
@@ -175,13 +176,24 @@ class SecondPath:
             country=settings.country,
         )
 
-    def _shared(self, operator: str) -> list[str]:
-        """Return what both paths hang on, as far as the configuration tells."""
+    def _shared(self, plmn: str) -> list[str]:
+        """Return what both paths hang on, as far as configuration and modem tell.
+
+        Networks are compared by their numbers: one operator has many names.
+        """
         if self._data.via is None:
             return ["unknown"]
         if self._data.via == "box-modem":
             return ["modem", "sim", "operator"]
-        if self._data.operator is None:
+        of_data, of_modem = _network(self._data.operator or ""), _network(plmn)
+        if of_data is None:
             return ["operator-unknown"]
-        same = operator and self._data.operator.casefold() == operator.casefold()
-        return ["operator"] if same else []
+        if of_modem is None:
+            return ["operator-unread"]
+        return ["operator"] if of_data == of_modem else []
+
+
+def _network(plmn: str) -> tuple[int, int] | None:
+    """Return country and operator of "208-01" or "20801", None of anything else."""
+    found = re.fullmatch(r"([0-9]{3})-?([0-9]{2,3})", plmn.strip())
+    return None if found is None else (int(found[1]), int(found[2]))

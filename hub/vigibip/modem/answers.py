@@ -22,6 +22,8 @@ class Cell:
 
     technology: str
     signal_dbm: int | None
+    plmn: str = ""
+    """The network's own number, country and operator as "208-01"; empty while unknown."""
 
 
 class Registration(Enum):
@@ -131,11 +133,11 @@ def cpsi(line: str) -> Cell | None:
         rsrp = _at(values, 11)
         if rsrp is not None and rsrp < -200:
             rsrp = round(rsrp / 10)
-        return Cell("LTE", rsrp)
+        return Cell("LTE", rsrp, _plmn(values[2:3]))
     if system.startswith(("WCDMA", "TD-SCDMA")):
-        return Cell("UMTS", None)
+        return Cell("UMTS", None, _plmn(values[2:3]))
     if system.startswith("GSM"):
-        return Cell("GSM", _at(values, 6))
+        return Cell("GSM", _at(values, 6), _plmn(values[2:3]))
     return None
 
 
@@ -148,12 +150,17 @@ def qeng(line: str) -> Cell | None:
         return None
     system = values[0].upper()
     if system in ("LTE", "CAT-M", "CAT-NB"):
-        return Cell("LTE", _at(values, 11))
+        return Cell("LTE", _at(values, 11), _plmn(values[2:4]))
     if system == "WCDMA":
-        return Cell("UMTS", _at(values, 8))
+        return Cell("UMTS", _at(values, 8), _plmn(values[1:3]))
     if system == "GSM":
-        return Cell("GSM", _at(values, 8))
+        return Cell("GSM", _at(values, 8), _plmn(values[1:3]))
     return None
+
+
+def _plmn(values: Sequence[str]) -> str:
+    plmn = "-".join(values)
+    return plmn if re.fullmatch(r"[0-9]{3}-[0-9]{2,3}", plmn) else ""
 
 
 def reference(line: str) -> int | None:

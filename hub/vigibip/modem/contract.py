@@ -106,7 +106,9 @@ class ModemHealth:
     """A modem's state and what a technician needs to know. IMEI and ICCID are never logged.
 
     `detail` is plain English or the modem's own words; `advice` is French. `technology` is "LTE",
-    "UMTS", "GSM" or "" while unknown. `signal_dbm` is RSSI on GSM and UMTS, RSRP on LTE.
+    "UMTS", "GSM" or "" while unknown. `plmn` is the network's own number, "208-01", empty where the
+    modem does not tell it: names differ, this does not. `signal_dbm` is RSSI on GSM and UMTS, RSRP
+    on LTE.
     """
 
     state: ModemState
@@ -117,6 +119,7 @@ class ModemHealth:
     imei: str | None = None
     iccid: str | None = None
     operator: str = ""
+    plmn: str = ""
     technology: str = ""
     registered: bool = False
     roaming: bool = False
@@ -133,6 +136,7 @@ class ModemHealth:
             "firmware": self.firmware,
             "iccid_last4": self.iccid[-4:] if self.iccid else "",
             "operator": self.operator,
+            "plmn": self.plmn,
             "technology": self.technology,
             "registered": self.registered,
             "roaming": self.roaming,

@@ -46,6 +46,7 @@ class View:
     operator: str = ""
     technology: str = ""
     signal_dbm: int | None = None
+    plmn: str = ""
 
 
 async def standing(channel: Channel) -> Standing:
@@ -73,15 +74,16 @@ async def look(channel: Channel, profile: Profile) -> View:
     name, technology = "", ""
     for line in await channel.ask(Command("AT+COPS?", ("+COPS:",)), limit_s=_OPERATOR_S):
         name, technology = operator(line)
-    cell = await _cell(channel, profile)
+    cell, plmn = await _cell(channel, profile)
     signal_dbm = cell.signal_dbm if cell is not None else None
     if signal_dbm is None:
         for line in await channel.ask(Command("AT+CSQ", ("+CSQ:",))):
             signal_dbm = csq_dbm(line)
-    return View(name, technology or (cell.technology if cell else ""), signal_dbm)
+    return View(name, technology or (cell.technology if cell else ""), signal_dbm, plmn)
 
 
-async def _cell(channel: Channel, profile: Profile) -> Cell | None:
+async def _cell(channel: Channel, profile: Profile) -> tuple[Cell | None, str]:
+    """Return the cell, best with a signal, and the network's number: not every answer has both."""
     found: list[Cell] = []
     if profile.serving is not None and profile.read_serving is not None:
         lines = await channel.ask(profile.serving)
@@ -91,4 +93,4 @@ async def _cell(channel: Channel, profile: Profile) -> Cell | None:
             cell = cesq(line)
             found += [cell] if cell is not None else []
     known = [cell for cell in found if cell.signal_dbm is not None]
-    return next(iter([*known, *found]), None)
+    return next(iter([*known, *found]), None), next((cell.plmn for cell in found if cell.plmn), "")

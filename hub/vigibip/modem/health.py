@@ -47,6 +47,7 @@ class Teller:
                 operator=view.operator,
                 technology=view.technology,
                 signal_dbm=view.signal_dbm,
+                plmn=view.plmn,
             )
 
     def changed(self) -> bool:
