@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
 from vigibip.base.clock import Clock
@@ -24,6 +24,19 @@ async def done_in_time(work: asyncio.Future[Any], clock: Clock, patience_s: floa
         patience.cancel()
 
 
+async def in_time(work: Awaitable[T], clock: Clock) -> T:
+    """Return what `work` on the store returns. Raises StorageError, also when it takes too long.
+
+    What takes too long goes on by itself.
+    """
+    task = asyncio.ensure_future(work)
+    # Whoever has left does not ask how it ended.
+    task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+    if not await done_in_time(task, clock, _PATIENCE_S):
+        raise StorageError("the disk does not answer")
+    return task.result()
+
+
 class OneAtATime:
     """Work of one kind on the store: what a disk that hangs holds up gets no company."""
 
@@ -41,8 +54,4 @@ class OneAtATime:
             raise StorageError("the disk does not answer")
         task = asyncio.ensure_future(work)
         self._under_way = task
-        # Whoever has left does not ask how it ended.
-        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-        if not await done_in_time(task, self._clock, _PATIENCE_S):
-            raise StorageError("the disk does not answer")
-        return task.result()
+        return await in_time(task, self._clock)

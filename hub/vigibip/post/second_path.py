@@ -172,7 +172,8 @@ class SecondPath:
     # SmsEvents
 
     def provider_up(self, provider: SmsProvider) -> None:
-        """What waited there begins to leave by itself."""
+        """What waited there begins to leave by itself; what waits at a dead one goes by it."""
+        self._sender.provider_up(provider)
 
     def provider_down(self, provider: SmsProvider) -> None:
         self._sender.provider_down(provider)

@@ -79,18 +79,22 @@ class Sender:
 
     # What the providers tell
 
+    def provider_up(self, provider: SmsProvider) -> None:
+        """What waits at others that are down goes by this one."""
+        self._move(lambda of: of is not provider and not of.up, but=provider.name)
+
     def provider_down(self, provider: SmsProvider) -> None:
         """What still waits there goes by another, if one is up."""
-        if not self.up:
-            return
-        waiting = [
-            unit
-            for unit in dict.fromkeys(self._units.values())
-            if unit.provider is provider and not unit.over
-        ]
-        for unit in waiting:
-            provider.withdraw(unit.sms.key)
-            self.send(unit)
+        if self.up:
+            self._move(lambda of: of is provider)
+
+    def _move(self, away: Callable[[SmsProvider], bool], *, but: str = "") -> None:
+        """Hand what waits at such providers over again, but what `but` has given up."""
+        for unit in list(dict.fromkeys(self._units.values())):
+            of = unit.provider
+            if of is not None and not unit.over and but not in unit.tried and away(of):
+                of.withdraw(unit.sms.key)
+                self.send(unit)
 
     def left(self, provider: SmsProvider, ticket: SmsTicket) -> None:
         self.counts["left"] += 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from vigibip.base.clock import Clock
+from vigibip.post.patience import in_time
 from vigibip.post.store.second_path import SecondPathStore
 
 _BLOCK = 32
@@ -20,15 +22,28 @@ class Sequences:
         self._store = store
         self._clock = clock
         self._left: dict[str, range] = {}
+        self._reserving: dict[str, asyncio.Task[None]] = {}
 
     async def take(self, box_id: str) -> int:
-        """Return a sequence that no SMS to this box ever had. Raises StorageError."""
-        left = self._left.get(box_id)
-        if not left:
-            # No box is sent an SMS a second: the clock is ahead of whatever a lost store gave.
-            seconds = int((self._clock.utc() - _FROM).total_seconds())
-            floor = seconds if 0 < seconds < _FLOOR_MAX else 1
-            first = await self._store.reserve_sequences(box_id, _BLOCK, floor)
-            left = range(first, first + _BLOCK)
+        """Return a sequence that no SMS to this box ever had.
+
+        Raises StorageError, also when the disk does not answer in time; what it was asked for is
+        there when it does.
+        """
+        while not self._left.get(box_id):
+            reserving = self._reserving.get(box_id)
+            if reserving is None:
+                reserving = asyncio.ensure_future(self._reserve(box_id))
+                self._reserving[box_id] = reserving
+                reserving.add_done_callback(lambda _: self._reserving.pop(box_id))
+            await in_time(reserving, self._clock)
+        left = self._left[box_id]
         self._left[box_id] = left[1:]
         return left[0]
+
+    async def _reserve(self, box_id: str) -> None:
+        # No box is sent an SMS a second: the clock is ahead of whatever a lost store gave.
+        seconds = int((self._clock.utc() - _FROM).total_seconds())
+        floor = seconds if 0 < seconds < _FLOOR_MAX else 1
+        first = await self._store.reserve_sequences(box_id, _BLOCK, floor)
+        self._left[box_id] = range(first, first + _BLOCK)
