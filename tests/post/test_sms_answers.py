@@ -225,3 +225,31 @@ async def test_a_modem_without_sim_is_told_with_advice_until_it_has_one(build: B
     site.simulated[1].sim_changed()
     await site.advance(240)
     assert fault not in site.post.faults
+
+
+async def test_coming_goes_by_sms_when_data_dies_after_the_receipt(town: SmsSite) -> None:
+    box = await town.add_sms_box(connect=True)
+    box.client.press(PRESS)
+    await until(lambda: PRESS in box.client.accepted)
+    await box.client.disconnect()
+    await answer(town)
+    await town.advance(40)
+    assert box.handset.texts == []
+    await town.advance(60)
+    (coming,) = box.of(SmsKind.COMING)
+    assert [str(alert) for alert in coming.alerts] == [PRESS]
+    # Nothing but data's own acknowledgement settles it.
+    assert len(await town.store.outstanding_messages()) == 1
+
+
+async def test_a_coming_of_long_ago_is_not_told_by_sms_after_a_restart(town: SmsSite) -> None:
+    box = await town.add_sms_box(connect=True)
+    box.client.press(PRESS)
+    await until(lambda: PRESS in box.client.accepted)
+    await box.client.disconnect()
+    await answer(town)
+    await town.stop_post()
+    await town.clock.advance(1200)
+    await town.start_post()
+    await town.advance(200)
+    assert box.handset.texts == []

@@ -1,11 +1,14 @@
 """Answers by SMS, for boxes that data does not reach: once, then a few times more.
 
+Those are the boxes whose alert came by SMS, and those that neither acknowledge nor say anything.
+
 The store keeps every answer until the box acknowledges it over data, and telling it there goes on:
 nothing here settles one. A delivery report only ends the repetition by SMS.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -32,6 +35,10 @@ _HEARD_JUST_NOW_S = 90.0
 _DATA_FIRST_S = 2.0
 # After a restart: boxes that data reaches have spoken by then.
 _AFTER_START_S = 30.0
+# A box whose data lives acknowledges an answer at once, and tells its status each minute.
+_SILENT_S = 75.0
+# Whoever was coming by then has come.
+_WORTH_S = 900.0
 _KINDS = {Told.COMING: SmsKind.COMING, Told.UNANSWERED: SmsKind.UNANSWERED}
 _WORDS = {
     Told.COMING: "VigiBip : un agent est en route",
@@ -76,6 +83,7 @@ class SmsAnswers:
         self._trace = trace
         self._states = frozenset(_KINDS) if unanswered else frozenset({Told.COMING})
         self._outstanding: dict[str, dict[int, BoxMessageView]] = {}
+        self._since_s: dict[tuple[str, int], float] = {}
         self._parts: dict[str, list[_Part]] = {}
         self._numbers = 0
         self._not_before_s = clock.monotonic_s() + _AFTER_START_S
@@ -90,11 +98,16 @@ class SmsAnswers:
     def outstanding(self, message: BoxMessageView) -> None:
         if message.state in self._states and message.sequence <= SEQUENCE_MAX:
             self._outstanding.setdefault(message.box_id, {})[message.sequence] = message
+            age_s = (self._clock.utc() - message.made_at).total_seconds()
+            since_s = self._clock.monotonic_s() - max(0.0, age_s)
+            self._since_s[(message.box_id, message.sequence)] = since_s
             self.consider(message.box_id)
+            self._alarm.ring()
 
     def settled(self, box_id: str, sequence: int) -> None:
         of_box = self._outstanding.get(box_id, {})
         of_box.pop(sequence, None)
+        self._since_s.pop((box_id, sequence), None)
         if not of_box:
             self._outstanding.pop(box_id, None)
         for part in list(self._parts.get(box_id, [])):
@@ -129,14 +142,36 @@ class SmsAnswers:
         """Send what is due, for ever."""
         while True:
             now_s = self._clock.monotonic_s()
-            for part in [one for parts in self._parts.values() for one in parts]:
-                if part.due_s is not None and part.due_s <= now_s:
-                    await self._send(part)
-            dues = [one.due_s for parts in self._parts.values() for one in parts]
+            for box_id in list(self._outstanding):
+                silent_s = self._silent_s(box_id)
+                if silent_s is not None and silent_s <= now_s:
+                    self._ways.data_is_silent(box_id)
+                    self.consider(box_id)
+            parts = [one for of_box in self._parts.values() for one in of_box]
+            due = [one for one in parts if one.due_s is not None and one.due_s <= now_s]
+            # Each may wait for the disk in vain.
+            await asyncio.gather(*(self._send(part) for part in due))
+            dues = [one.due_s for of_box in self._parts.values() for one in of_box]
+            dues += [self._silent_s(box_id) for box_id in self._outstanding]
             next_s = min((due_s for due_s in dues if due_s is not None), default=None)
             await self._alarm.wait(
                 None if next_s is None else max(0.0, next_s - self._clock.monotonic_s())
             )
+
+    def _silent_s(self, box_id: str) -> float | None:
+        """Return when data counts as dead to this box; None: nothing that waits is worth an SMS."""
+        box = self._boxes.get(box_id)
+        if box is None or box.phone is None or self._ways.by_sms_alone(box_id):
+            return None
+        heard_s = self._ways.heard_s(box_id)
+        dues = []
+        for sequence in self._outstanding[box_id]:
+            since_s = self._since_s[(box_id, sequence)]
+            quiet_s = since_s if heard_s is None else max(since_s, heard_s)
+            due_s = max(quiet_s + _SILENT_S, self._not_before_s)
+            if due_s <= since_s + _WORTH_S:
+                dues.append(due_s)
+        return min(dues, default=None)
 
     def _add(self, parts: list[_Part], message: BoxMessageView) -> None:
         for start in range(0, len(message.alerts), ALERTS_MAX):

@@ -17,7 +17,7 @@ def _nobody(_box_id: str) -> None:
 
 
 class Ways:
-    """`on_data` is called whenever a box has spoken over data that had an alert come by SMS."""
+    """`on_data` is called whenever a box has spoken over data that was reached by SMS alone."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -79,10 +79,14 @@ class Ways:
         self._by_sms.add(box_id)
         self._remembered.discard(box_id)
 
+    def data_is_silent(self, box_id: str) -> None:
+        """Data does not bring the box what waits for it."""
+        self._by_sms.add(box_id)
+
     # What is known
 
     def by_sms_alone(self, box_id: str) -> bool:
-        """True from an alert by SMS until the box is heard over data."""
+        """True from an alert by SMS, or from data's silence, until the box is heard over data."""
         return box_id in self._by_sms
 
     def remembered(self, box_id: str) -> bool:

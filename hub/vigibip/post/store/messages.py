@@ -57,7 +57,7 @@ def _add(
             acknowledged=False,
         )
     )
-    return BoxMessageView(box_id, sequence, state, tuple(alerts))
+    return BoxMessageView(box_id, sequence, state, tuple(alerts), now)
 
 
 def _settle_unanswered(
@@ -81,14 +81,20 @@ def _settle(
 def outstanding(connection: Connection, box_id: str | None = None) -> list[BoxMessageView]:
     """Return the messages not settled yet, in each box's order."""
     query = (
-        select(BoxMessage.box, BoxMessage.sequence, BoxMessage.state, BoxMessage.alerts)
+        select(
+            BoxMessage.box,
+            BoxMessage.sequence,
+            BoxMessage.state,
+            BoxMessage.alerts,
+            BoxMessage.created_at,
+        )
         .where(BoxMessage.settled_at.is_(None))
         .order_by(BoxMessage.box, BoxMessage.sequence)
     )
     if box_id is not None:
         query = query.where(BoxMessage.box == box_id)
     return [
-        BoxMessageView(row[0], row[1], Told(row[2]), tuple(row[3]))
+        BoxMessageView(row[0], row[1], Told(row[2]), tuple(row[3]), row[4])
         for row in connection.execute(query)
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -42,13 +42,15 @@ class ShopView:
 @dataclass(frozen=True, slots=True, repr=False)
 class KnownBox:
     """A box that is served: its two HMAC keys, how its shop is said, the number that its SMS come
-    from (None: it has no SMS path). Never shown by repr."""
+    from (None: it has no SMS path), the window over these. Never shown by repr."""
 
     up_key: bytes
     down_key: bytes
     spoken: str
     address: str
     phone: str | None = None
+    sms_window: tuple[int, int] = field(default=(-1, 0), compare=False)
+    """(highest, bits) of `wire.window`, when this was read; no part of what a box is."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -96,6 +98,7 @@ class BoxMessageView:
     sequence: int
     state: Told
     alerts: tuple[str, ...]
+    made_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
