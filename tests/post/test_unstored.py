@@ -15,7 +15,7 @@ from vigibip.post.faults import Faults
 from vigibip.post.relay import Relay
 from vigibip.post.store import Store
 from vigibip.post.store.records import KnownBox
-from vigibip.post.unstored import Committed, Unstored
+from vigibip.post.unstored import BySms, Committed, Unstored
 
 KEY = bytes(32)
 
@@ -33,7 +33,7 @@ class Memory:
         )
         self.unstored = Unstored(self.relay, clock, self.refuse)
 
-    async def refuse(self, _box_id: str, _alert: Alert) -> Committed:
+    async def refuse(self, _box_id: str, _alert: Alert, _sms: BySms | None) -> Committed:
         return Committed.NOT_NOW
 
     def press(self, box: int, press: int, age_s: int = 0) -> None:

@@ -82,7 +82,7 @@ class PostDaemon:
             self._relay,
             clock,
             # The two need each other: intake hands over what fails, and is asked again for it.
-            lambda box_id, alert: self._intake.commit(box_id, alert),  # noqa: PLW0108
+            lambda box_id, alert, sms: self._intake.commit(box_id, alert, sms),  # noqa: PLW0108
         )
         rules = IntakeRules(
             worker=settings.relay.worker,

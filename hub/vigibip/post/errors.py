@@ -3,7 +3,8 @@
 VigibipError
 +-- RefusedError
 |   +-- UnknownBoxError      no such box, not enrolled yet, or revoked
-|   +-- CopiedSmsError       an SMS that was taken before, or is too old to tell
+|   +-- CopiedSmsError       an SMS that was taken before
+|       +-- OldSmsError      an SMS that is too old to tell
 +-- StorageError
 |   +-- NewerStoreError      a newer release has written this store
 +-- UnknownIncidentError (LookupError)   no incident has this id
@@ -21,6 +22,7 @@ __all__ = [
     "CopiedSmsError",
     "IllegalEventError",
     "NewerStoreError",
+    "OldSmsError",
     "PressedAgainError",
     "UnknownBoxError",
     "UnknownIncidentError",
@@ -32,7 +34,11 @@ class UnknownBoxError(RefusedError):
 
 
 class CopiedSmsError(RefusedError):
-    """This SMS's sequence was taken before, or lies below the window: a copy of what was said."""
+    """This SMS's sequence was taken before: a copy of what was said."""
+
+
+class OldSmsError(CopiedSmsError):
+    """This SMS's sequence lies below the window: whether it is a copy cannot be told."""
 
 
 class NewerStoreError(StorageError):

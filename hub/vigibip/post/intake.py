@@ -10,7 +10,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
 from typing import Any, Literal, Protocol
 
 from vigibip.alert import topics
@@ -30,17 +29,18 @@ from vigibip.alert.messages import (
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
-from vigibip.post.errors import CopiedSmsError, UnknownBoxError
+from vigibip.post.errors import CopiedSmsError, OldSmsError, UnknownBoxError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.known_boxes import KnownBoxes
-from vigibip.post.patience import done_in_time
-from vigibip.post.refusal import alert_id_in, is_authentic
+from vigibip.post.patience import done_in_time, in_time
+from vigibip.post.refusal import NOT_STORED, alert_id_in, is_authentic, when_pressed
 from vigibip.post.relay import Relay
 from vigibip.post.store import Store
 from vigibip.post.store.incidents import IntakeRules
 from vigibip.post.store.records import Accepted, KnownBox
 from vigibip.post.telling import Telling
-from vigibip.post.unstored import Committed, Unstored
+from vigibip.post.unstored import BySms, Committed, Unstored
+from vigibip.wire import window
 
 _log = logging.getLogger(__name__)
 
@@ -51,8 +51,6 @@ _AT_ONCE_PER_BOX = 64
 _LOOKUPS_AT_ONCE = 32
 # A commit takes milliseconds, a card that tidies itself up some hundreds of them.
 _COMMIT_PATIENCE_S = 2.0
-# Older than any press can be.
-_AGE_MAX_S = 10**8
 
 Publish = Callable[[str, bytes], bool]
 
@@ -176,44 +174,41 @@ class Intake:
 
     # Alerts
 
-    async def alert_by_sms(
-        self, box_id: str, alert: Alert, sequence: int, committed: Callable[[], None]
-    ) -> Committed:
+    async def alert_by_sms(self, box_id: str, alert: Alert, sms: BySms) -> Committed:
         """Take an alert that came by SMS, and keep its sequence with it for ever.
 
-        `committed` is called once it is, which may be later. Returns YES, COPY for an SMS that
-        was taken before, NEVER. Raises StorageError, so that the SMS is kept and comes again,
-        while it is not committed; it is relayed from memory meanwhile.
+        Raises StorageError, so that the SMS is kept and comes again, while it is not committed;
+        it is relayed from memory meanwhile, unless it may be a copy.
         """
+        judged = self._boxes.judge_sms(box_id, sms.sequence)
+        if judged == window.SEEN:
+            return Committed.COPY
         self._received(box_id, alert)
-        box, key = self._boxes[box_id], (box_id, alert.alert)
+        key = (box_id, alert.alert)
         if key in self._late:
             raise StorageError("its commit is under way")
 
-        async def commit() -> Committed:
-            done = await self.commit(box_id, alert, sms=sequence)
-            if done is Committed.YES and box_id in self._boxes:
-                committed()
-            return done
+        def keep() -> None:
+            box = self._boxes.get(box_id)
+            if judged == window.NEW and box is not None:
+                self._unstored.keep(box_id, box, alert, sms)
 
-        commit_task = asyncio.ensure_future(commit())
+        commit_task = asyncio.ensure_future(self.commit(box_id, alert, sms))
         self._commits.add(commit_task)
         commit_task.add_done_callback(self._commits.discard)
-        if not await done_in_time(commit_task, self._clock, _COMMIT_PATIENCE_S):
+        try:
+            ended = await in_time(commit_task, self._clock)
+        except StorageError as error:
             # Others wait in the same modem: this one goes on by itself.
             self._late.add(key)
             commit_task.add_done_callback(lambda _: self._late.discard(key))
-            self._faults.raise_fault(FaultKind.STORE_FAILED, "", "the disk does not answer")
-            self._unstored.keep(box_id, box, alert)
-            raise StorageError("the disk does not answer")
-        ended = commit_task.result()
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            keep()
+            raise
         if ended in (Committed.NOT_NOW, Committed.NEVER):
-            self._unstored.keep(box_id, box, alert)
+            keep()
         if ended is Committed.NOT_NOW:
             raise StorageError("the alert is not stored")
-        if ended is Committed.NEVER:
-            reason = "the post could not store it"
-            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, reason)
         return ended
 
     def pressed_though_revoked(self, box_id: str, alert: Alert) -> None:
@@ -235,14 +230,13 @@ class Intake:
 
     async def _commit_or_keep(self, box_id: str, box: KnownBox, alert: Alert) -> None:
         committed = await self._commit_in_time(box_id, box, alert)
-        if committed is Committed.YES:
+        if committed in (Committed.YES, Committed.REVOKED):
             return
         self._unstored.keep(box_id, box, alert)
         if committed is Committed.NEVER:
             # Its box must not try for ever either; people are told, and it is on the air.
-            reason = "the post could not store it"
-            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, reason)
-            self._send_receipt(box_id, box, alert.alert, "refused", reason)
+            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, NOT_STORED)
+            self._send_receipt(box_id, box, alert.alert, "refused", NOT_STORED)
 
     async def _commit_in_time(self, box_id: str, box: KnownBox, alert: Alert) -> Committed:
         """Commit; relay the alert from memory when that takes long, as on a disk that hangs."""
@@ -256,15 +250,20 @@ class Intake:
         finally:
             self._late.discard((box_id, alert.alert))
 
-    async def commit(self, box_id: str, alert: Alert, *, sms: int | None = None) -> Committed:
-        """Commit the alert, then announce it and send its receipt. `sms`: its SMS's sequence."""
+    async def commit(self, box_id: str, alert: Alert, sms: BySms | None = None) -> Committed:
+        """Commit the alert, then announce it and send its receipt. `sms`: what it came by."""
+        sequence = None if sms is None else sms.sequence
         try:
-            accepted = await self._store.accept_alert(box_id, alert, rules=self._rules, sms=sms)
+            accepted = await self._store.accept_alert(
+                box_id, alert, rules=self._rules, sms=sequence
+            )
+        except OldSmsError:
+            return Committed.OLD
         except CopiedSmsError:
             return Committed.COPY
         except UnknownBoxError:
             await self._forget(box_id, alert)
-            return Committed.YES
+            return Committed.REVOKED
         except StorageError as error:
             self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
             return Committed.NOT_NOW
@@ -273,6 +272,9 @@ class Intake:
             return Committed.NEVER
         self._faults.clear_fault(FaultKind.STORE_FAILED)
         self._accepted(box_id, alert, accepted)
+        if sms is not None:
+            self._boxes.took_sms(box_id, sms.sequence)
+            sms.committed()
         return Committed.YES
 
     def _accepted(self, box_id: str, alert: Alert, accepted: Accepted) -> None:
@@ -300,10 +302,7 @@ class Intake:
 
     def _tell_of_revoked(self, box_id: str, alert: Alert) -> None:
         """Somebody pressed, and no radio will say so: people are told, and decide."""
-        pressed = "at a time unknown"
-        if alert.age_s is not None:
-            moment = self._clock.utc() - timedelta(seconds=min(alert.age_s, _AGE_MAX_S))
-            pressed = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+        pressed = when_pressed(alert, self._clock.utc())
         self._faults.raise_fault(FaultKind.PRESS_OF_REVOKED_BOX, box_id, pressed)
 
     def _pressed_though_revoked(self, box_id: str, kind: str, payload: bytes) -> Alert | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from vigibip.post.store import Store
 from vigibip.post.store.records import KnownBox
+from vigibip.wire import window
 
 
 class KnownBoxes(Mapping[str, KnownBox]):
@@ -19,6 +20,8 @@ class KnownBoxes(Mapping[str, KnownBox]):
         self._boxes: dict[str, KnownBox] = {}
         self.revoked: dict[str, KnownBox] = {}
         self.loaded = False
+        self._windows: dict[str, tuple[bytes, int, int]] = {}
+        """Of boxes whose SMS were taken since the start: the key they were under, the window."""
         self._by_phone: dict[str, str] = {}
         self._places: dict[str, int] = {}
 
@@ -68,6 +71,26 @@ class KnownBoxes(Mapping[str, KnownBox]):
     def place(self, box_id: str) -> int:
         """Return the box's place among all that have a phone, to share work out by."""
         return self._places.get(box_id, 0)
+
+    # Copies of SMS, known though the store should fail
+
+    def judge_sms(self, box_id: str, sequence: int) -> int:
+        """Return what `wire.window.judge` says of an SMS of this box."""
+        return window.judge(*self._window(box_id), sequence)
+
+    def took_sms(self, box_id: str, sequence: int) -> None:
+        """The store has taken this SMS for ever."""
+        box = self._boxes.get(box_id)
+        if box is not None:
+            highest, bits = window.accept(*self._window(box_id), sequence)
+            self._windows[box_id] = (box.up_key, highest, bits)
+
+    def _window(self, box_id: str) -> tuple[int, int]:
+        box = self._boxes.get(box_id)
+        if box is None:
+            return -1, 0
+        key, highest, bits = self._windows.get(box_id, (b"", -1, 0))
+        return (highest, bits) if key == box.up_key else box.sms_window
 
     def _note_phones(self) -> None:
         served = {box.phone: box_id for box_id, box in self._boxes.items() if box.phone}

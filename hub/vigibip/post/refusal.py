@@ -1,12 +1,23 @@
-"""Reads from a message that keeps to no schema whose it is, and whom to tell of its refusal."""
+"""What is said of messages that are not taken, and what is read of those that keep no schema."""
 
 from __future__ import annotations
 
 import hmac
+from datetime import datetime, timedelta
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from vigibip.alert.messages import MAC_LENGTH, MESSAGE_MAX_BYTES, AlertIdText, authenticate
+from vigibip.alert.messages import (
+    MAC_LENGTH,
+    MESSAGE_MAX_BYTES,
+    Alert,
+    AlertIdText,
+    authenticate,
+)
+
+NOT_STORED = "the post could not store it"
+# Older than any press can be.
+_AGE_MAX_S = 10**8
 
 
 class _Named(BaseModel):
@@ -29,3 +40,10 @@ def alert_id_in(key: bytes, payload: bytes) -> str | None:
         return _Named.model_validate_json(payload[MAC_LENGTH:]).alert
     except ValidationError:
         return None
+
+
+def when_pressed(alert: Alert, now: datetime) -> str:
+    """Return the time of an alert that people alone are told of."""
+    if alert.age_s is None:
+        return "at a time unknown"
+    return f"{now - timedelta(seconds=min(alert.age_s, _AGE_MAX_S)):%Y-%m-%d %H:%M:%S} UTC"

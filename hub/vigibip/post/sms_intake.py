@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from vigibip.alert.messages import Alert, BadMacError, BadMessageError
-from vigibip.alert.sms_form import SmsKind, SmsMessage, has_form, read_sms
+from vigibip.alert.sms_form import VERSION, SmsKind, SmsMessage, has_form, read_sms
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
@@ -22,13 +22,16 @@ from vigibip.post.errors import CopiedSmsError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.intake import Intake
 from vigibip.post.known_boxes import KnownBoxes
+from vigibip.post.patience import in_time
+from vigibip.post.refusal import NOT_STORED, when_pressed
 from vigibip.post.sms_answers import SmsAnswers
 from vigibip.post.sms_replies import SmsReplies
 from vigibip.post.store.records import KnownBox
 from vigibip.post.store.second_path import SecondPathStore
-from vigibip.post.unstored import Committed
+from vigibip.post.unstored import BySms, Committed
 from vigibip.post.ways import Ways
 from vigibip.sms.contract import IncomingSms, SmsProvider
+from vigibip.wire import window
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +40,9 @@ _WAITED_MAX = timedelta(days=8)
 # Clocks of box, network and post agree as well as that.
 _AHEAD_MAX = timedelta(minutes=2)
 _AGE_MAX_S = 10**8
+# Whoever forges a box's number makes the post look its keys up; a box comes again after a minute.
+_LOOK_UP_EACH_S = 30.0
+_COUNTED = {Committed.COPY: "copy", Committed.OLD: "old", Committed.REVOKED: "revoked"}
 
 
 class SmsIntake:
@@ -62,6 +68,7 @@ class SmsIntake:
         self._clock = clock
         self._trace = trace
         self._tasks: set[asyncio.Task[None]] = set()
+        self._looked_up_s: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
         """SMS by what was made of them."""
 
@@ -92,7 +99,8 @@ class SmsIntake:
         elif message.kind is SmsKind.ALERT:
             await self._take_alert(provider, box_id, message, sms.sent_utc)
         elif message.kind is SmsKind.PROBE:
-            await self._take_probe(provider, box_id, message)
+            # An alert behind it waits for no disk on its account.
+            self._own(self._take_probe(provider, box_id, message))
         else:
             self.counts["wrong-kind"] += 1
             self._faults.raise_fault(
@@ -123,8 +131,12 @@ class SmsIntake:
 
     async def _read_anew(self, box_id: str, text: str) -> SmsMessage | None:
         """Its keys may be newer than what is in memory."""
+        now_s = self._clock.monotonic_s()
+        if now_s - self._looked_up_s.get(box_id, float("-inf")) < _LOOK_UP_EACH_S:
+            return None
+        self._looked_up_s[box_id] = now_s
         try:
-            changed = await self._boxes.refresh(box_id)
+            changed = await in_time(self._boxes.refresh(box_id), self._clock)
         except StorageError as error:
             self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
             return None
@@ -142,6 +154,9 @@ class SmsIntake:
         self, provider: SmsProvider, box_id: str, message: SmsMessage, sent_utc: datetime | None
     ) -> None:
         alert = self._alert(message, sent_utc)
+        if message.version > VERSION:
+            told = f"SMS of version {message.version}"
+            self._faults.raise_fault(FaultKind.VERSION_NEWER, box_id, told)
         self._trace.stamp("post.sms_received", alert.alert)
 
         def committed() -> None:
@@ -150,8 +165,15 @@ class SmsIntake:
             self._own(self._replies.receipt(box_id, alert.alert, provider))
             self._answers.consider(box_id)
 
-        ended = await self._intake.alert_by_sms(box_id, alert, message.sequence, committed)
-        self.counts["copy" if ended is Committed.COPY else "alert"] += 1
+        sms = BySms(message.sequence, committed)
+        ended = await self._intake.alert_by_sms(box_id, alert, sms)
+        self.counts[_COUNTED.get(ended, "alert")] += 1
+        if ended is Committed.OLD:
+            told = f"SMS: below the window, pressed {when_pressed(alert, self._clock.utc())}"
+            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, told)
+        elif ended is Committed.NEVER:
+            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, NOT_STORED)
+            self._own(self._refuse(provider, box_id, message))
 
     def _alert(self, message: SmsMessage, sent_utc: datetime | None) -> Alert:
         age_s: int | None = None
@@ -179,18 +201,32 @@ class SmsIntake:
     # Probes
 
     async def _take_probe(self, provider: SmsProvider, box_id: str, message: SmsMessage) -> None:
-        try:
-            await self._store.take_sms(box_id, message.sequence)
-        except CopiedSmsError:
-            self.counts["copy"] += 1
-            return
-        except StorageError as error:
-            # The SIM's room is for alerts: the box asks again.
-            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+        if not await self._take(box_id, message.sequence):
             return
         self.counts["probe"] += 1
         self._ways.proven(box_id)
-        self._own(self._replies.probe_reply(box_id, message.sequence, provider))
+        await self._replies.probe_reply(box_id, message.sequence, provider)
+
+    async def _refuse(self, provider: SmsProvider, box_id: str, message: SmsMessage) -> None:
+        """This alert can never be committed: say so once for each SMS that its box writes."""
+        if await self._take(box_id, message.sequence):
+            await self._replies.refusal(box_id, str(message.alerts[0]), provider)
+
+    async def _take(self, box_id: str, sequence: int) -> bool:
+        """Mark an SMS as taken; False when it is a copy, or the store takes no mark."""
+        try:
+            if self._boxes.judge_sms(box_id, sequence) == window.SEEN:
+                raise CopiedSmsError("an SMS that was taken before")
+            await in_time(self._store.take_sms(box_id, sequence), self._clock)
+        except CopiedSmsError:
+            self.counts["copy"] += 1
+            return False
+        except StorageError as error:
+            # The SIM's room is for alerts: the box asks again.
+            self._faults.raise_fault(FaultKind.STORE_FAILED, "", str(error))
+            return False
+        self._boxes.took_sms(box_id, sequence)
+        return True
 
     def _own(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -25,14 +25,18 @@ _log = logging.getLogger(__name__)
 _RECEIPT_VALID_S = 600.0
 # The box waits five minutes for its probe's reply.
 _REPLY_VALID_S = 240.0
-_RECEIVED = "VigiBip : alerte bien reçue"
+_WORDS = {
+    SmsKind.RECEIPT: "VigiBip : alerte bien reçue",
+    SmsKind.REFUSAL: "VigiBip : alerte impossible à enregistrer",
+}
 _PROBED = "VigiBip : essai bien reçu"
 
 
 class _Batch:
-    """The receipts of one box that have not left."""
+    """What one box is told of its alerts, and has not left: RECEIPT or REFUSAL."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, kind: SmsKind, number: int) -> None:
+        self.kind = kind
         self.number = number
         self.alerts: list[str] = []
         self.unit: Unit | None = None
@@ -57,31 +61,40 @@ class SmsReplies:
 
         Without a sequence, because the disk refuses, nothing is said: the box asks again.
         """
+        if await self._tell(SmsKind.RECEIPT, box_id, alert_id, via):
+            self._trace.stamp("post.receipted", alert_id)
+
+    async def refusal(self, box_id: str, alert_id: str, via: SmsProvider) -> None:
+        """The alert can never be committed: its box must not try for ever."""
+        await self._tell(SmsKind.REFUSAL, box_id, alert_id, via)
+
+    async def _tell(self, kind: SmsKind, box_id: str, alert_id: str, via: SmsProvider) -> bool:
         sequence = await self._sequence(box_id)
         box = self._boxes.get(box_id)
         if sequence is None or box is None or box.phone is None:
-            return
+            return False
         batches = self._batches.setdefault(box_id, [])
-        if any(alert_id in one.alerts for one in batches):
-            return
-        batch = next((one for one in batches if self._has_room(one)), None)
+        if any(alert_id in one.alerts and one.kind is kind for one in batches):
+            return False
+        alike = (one for one in batches if one.kind is kind)
+        batch = next((one for one in alike if self._has_room(one)), None)
         if batch is None:
-            batch = _Batch(max((one.number for one in batches), default=0) + 1)
+            batch = _Batch(kind, max((one.number for one in batches), default=0) + 1)
             batches.append(batch)
         batch.alerts.append(alert_id)
         message = SmsMessage(
-            kind=SmsKind.RECEIPT,
+            kind=kind,
             sequence=sequence,
             alerts=tuple(AlertId.parse(one) for one in batch.alerts),
         )
-        text = write_sms(box.down_key, _RECEIVED, message)
+        text = write_sms(box.down_key, _WORDS[kind], message)
         key = f"receipt:{box_id}:{batch.number}"
         unit = to_box(box.phone, text, Lane.ANSWER, key, _RECEIPT_VALID_S, report=False)
         unit.on_left = lambda: self._left(box_id, batch)
         unit.on_failed = lambda: self._end(box_id, batch)
         batch.unit = unit
         self._sender.send(unit, via)
-        self._trace.stamp("post.receipted", alert_id)
+        return True
 
     def data_is_alive(self, box_id: str) -> None:
         """The box has spoken over data, where its receipts went too."""
@@ -116,8 +129,9 @@ class SmsReplies:
         )
 
     def _left(self, box_id: str, batch: _Batch) -> None:
-        for alert_id in batch.alerts:
-            self._trace.stamp("post.sms_sent", alert_id)
+        if batch.kind is SmsKind.RECEIPT:
+            for alert_id in batch.alerts:
+                self._trace.stamp("post.sms_sent", alert_id)
         self._end(box_id, batch)
 
     def _end(self, box_id: str, batch: _Batch) -> None:

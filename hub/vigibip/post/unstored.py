@@ -34,12 +34,23 @@ class Committed(Enum):
     YES = "yes"
     NOT_NOW = "not now"  # the store failed
     NEVER = "never"  # this alert cannot be stored: a mistake of ours
+    REVOKED = "revoked"  # its box is served no more
     COPY = "copy"  # its SMS was taken before
+    OLD = "old"  # its SMS lies below the window, and the alert is not known: a copy, or not
+
+
+@dataclass(frozen=True, slots=True)
+class BySms:
+    """The SMS that an alert came by: its sequence, and what to call once that is committed."""
+
+    sequence: int
+    committed: Callable[[], None]
 
 
 @dataclass(slots=True)
 class _Kept:
     alert: Alert
+    sms: BySms | None
     taken_s: float
 
 
@@ -54,11 +65,14 @@ class _Incident:
 class Unstored:
     """What is relayed without being stored: one incident a box, with a number while there are any.
 
-    `commit` tries the store again with one alert.
+    `commit` tries the store again with one alert, and with the SMS that it came by.
     """
 
     def __init__(
-        self, relay: Relay, clock: Clock, commit: Callable[[str, Alert], Awaitable[Committed]]
+        self,
+        relay: Relay,
+        clock: Clock,
+        commit: Callable[[str, Alert, BySms | None], Awaitable[Committed]],
     ) -> None:
         self._relay = relay
         self._clock = clock
@@ -70,7 +84,7 @@ class Unstored:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, box_id: str, box: KnownBox, alert: Alert) -> None:
+    def keep(self, box_id: str, box: KnownBox, alert: Alert, sms: BySms | None = None) -> None:
         """Relay this alert and keep it; one that is kept already is not announced again."""
         key = (box_id, alert.alert)
         presses = sum(1 for of_box, _ in self._kept if of_box == box_id) + 1
@@ -80,7 +94,7 @@ class Unstored:
         incident.number = incident.number or self._free_number()
         incident.rounds += 1
         joined = incident.rounds > 1
-        self._kept[key] = _Kept(alert, self._clock.monotonic_s())
+        self._kept[key] = _Kept(alert, sms, self._clock.monotonic_s())
         self._alarm.ring()
         age = None if alert.age_s is None else timedelta(seconds=min(alert.age_s, 10**8))
         self._relay.push(
@@ -118,11 +132,14 @@ class Unstored:
             for key, kept in list(self._kept.items()):
                 if key not in self._kept:
                     continue
-                committed = await self._commit(key[0], self._aged(kept))
+                committed = await self._commit(key[0], self._aged(kept), kept.sms)
+                if committed is Committed.OLD:
+                    # It was new when it came; later ones were taken before it.
+                    committed = await self._commit(key[0], self._aged(kept), None)
                 if committed is Committed.NOT_NOW:
                     break
                 old = self._clock.monotonic_s() - kept.taken_s > _NEVER_STORED_S
-                if committed is Committed.YES or old:
+                if committed is not Committed.NEVER or old:
                     self.stored(*key)
 
     def _aged(self, kept: _Kept) -> Alert:

@@ -77,17 +77,32 @@ def shops(connection: Connection) -> list[ShopView]:
 def known_boxes(connection: Connection, box_id: str | None = None) -> dict[str, KnownBox]:
     """Return the boxes that are enrolled and not revoked; `box_id`: this one, if it is."""
     query = (
-        select(Box.id, Box.up_key, Box.down_key, Shop.spoken, Shop.address, Box.phone)
+        select(
+            Box.id,
+            Box.up_key,
+            Box.down_key,
+            Shop.spoken,
+            Shop.address,
+            Box.phone,
+            BoxPath.up_highest,
+            BoxPath.up_bits,
+        )
         .join_from(Box, Shop, Box.shop == Shop.id)
+        .join(BoxPath, BoxPath.box == Box.id, isouter=True)
         .where(Box.revoked_at.is_(None))
     )
     if box_id is not None:
         query = query.where(Box.id == box_id)
     return {
-        row[0]: KnownBox(row[1], row[2], row[3], row[4], row[5])
+        row[0]: KnownBox(row[1], row[2], row[3], row[4], row[5], window_of(row[6], row[7]))
         for row in connection.execute(query)
         if row[1] is not None and row[2] is not None
     }
+
+
+def window_of(highest: int | None, bits: str | None) -> tuple[int, int]:
+    """Return a box's window over SMS as `wire.window` has it; None: it has no row."""
+    return (-1, 0) if highest is None or bits is None else (highest, int(bits, 16))
 
 
 def set_box_keys(

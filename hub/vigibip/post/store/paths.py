@@ -10,8 +10,9 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from vigibip.base.errors import UsageError
-from vigibip.post.errors import CopiedSmsError, UnknownBoxError
+from vigibip.post.errors import CopiedSmsError, OldSmsError, UnknownBoxError
 from vigibip.post.store import contacts
+from vigibip.post.store.boxes import window_of
 from vigibip.post.store.schema import Alert, Box, BoxPath, SmsModem
 from vigibip.wire import window
 
@@ -55,12 +56,15 @@ def take_sms(
 ) -> None:
     """Mark an authenticated SMS of the box as taken, for ever; it proves the path.
 
-    Raises CopiedSmsError when it was before, or is too old for its window.
+    Raises CopiedSmsError when it was before, OldSmsError when it is too old for its window.
     """
     row = connection.execute(_WINDOW, {"box_id": box_id}).first()
-    highest, bits = (-1, 0) if row is None else (row[0], int(row[1], 16))
-    if window.judge(highest, bits, sequence) != window.NEW:
+    highest, bits = window_of(*(row or (None, None)))
+    judged = window.judge(highest, bits, sequence)
+    if judged == window.SEEN:
         raise CopiedSmsError("an SMS that was taken before")
+    if judged == window.OUTSIDE:
+        raise OldSmsError("an SMS that is older than its box's window")
     highest, bits = window.accept(highest, bits, sequence)
     values = {"up_highest": highest, "up_bits": f"{bits:x}", "proven_at": now}
     if alert:

@@ -18,6 +18,7 @@ from vigibip.alert.life import IncidentState
 from vigibip.base.clock import Clock, SystemClock
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
+from vigibip.post.errors import CopiedSmsError, OldSmsError
 from vigibip.post.store import (
     boxes,
     codes,
@@ -236,14 +237,19 @@ class Store:
     ) -> Accepted:
         """Commit an alert once; its first round is leased at once. `sms`: its SMS's sequence.
 
-        Raises UnknownBoxError, CopiedSmsError.
+        Raises UnknownBoxError, CopiedSmsError, OldSmsError.
         """
         now = self._clock.utc()
 
         def accept(connection: Connection) -> Accepted:
             accepted = incidents.accept_alert(connection, box_id, alert, now, rules)
-            if sms is not None:
-                paths.take_sms(connection, box_id, sms, now, alert=True)
+            try:
+                if sms is not None:
+                    paths.take_sms(connection, box_id, sms, now, alert=True)
+            except OldSmsError as error:
+                if not accepted.fresh:
+                    raise CopiedSmsError("an old SMS of an alert that is known") from error
+                raise
             return accepted
 
         return await self.write(accept)
