@@ -6,8 +6,10 @@ from pathlib import Path
 
 from vigibip.sms.pdu import Submit
 from vigibip.town.books import PostBook
+from vigibip.town.driven.shop import DrivenShop
 from vigibip.town.driven.town import DrivenTown
 from vigibip.town.mobile import Mobile, MobilePlan, about
+from vigibip.town.network import Cut
 
 
 class SmsTown(DrivenTown):
@@ -29,6 +31,16 @@ class SmsTown(DrivenTown):
     @property
     def book(self) -> PostBook:
         return PostBook(self.post_settings.store_path)
+
+    @property
+    def at_post(self) -> tuple[dict[str, int], int]:
+        """How often the post holds each alert, and the presses that its incidents count."""
+        return self.book.alert_ids(), self.book.presses_of_incidents()
+
+    async def cut_data(self, shop: DrivenShop) -> None:
+        """Cut this shop's data; return once its box knows."""
+        await shop.network.cut(Cut.REFUSED)
+        await self.advance(2)
 
     def at_s(self, stage: str, subject: str) -> list[float]:
         """When `subject` reached `stage`, each time."""

@@ -12,7 +12,6 @@ from vigibip.alert.sms_form import SmsKind, SmsMessage, write_sms
 from vigibip.post.faults import FaultKind
 from vigibip.town.books import BoxBook
 from vigibip.town.mobile import STRANGER_NUMBER, about, post_number
-from vigibip.town.network import Cut
 
 pytestmark = pytest.mark.xdist_group("driven-town")
 
@@ -20,8 +19,7 @@ pytestmark = pytest.mark.xdist_group("driven-town")
 async def heard_alert(town: SmsTown) -> str:
     """Have the first shop press without data; return the text that a stranger taps."""
     shop = town.shops[0]
-    await shop.network.cut(Cut.REFUSED)
-    await town.advance(2)
+    await town.cut_data(shop)
     shop.bips[0].press()
     await town.advance(120)
     assert town.kinds[:2] == ["alert", "receipt"]
@@ -43,8 +41,7 @@ async def test_a_tapped_alert_played_back_makes_nothing(tmp_path: Path) -> None:
             stranger.send(post_number(1), tapped)
             town.phones.forge(shop.number_of_sim, post_number(1), tapped)
             await town.advance(4)
-        assert town.book.alert_ids() == {shop.bips[0].alert_ids[0]: 1}
-        assert town.book.presses_of_incidents() == 1
+        assert town.at_post == ({shop.bips[0].alert_ids[0]: 1}, 1)
         assert len(town.texts) == sent + 5, "the stranger's own, and not one receipt"
         assert all(one.announcement.joined_presses == 0 for one in town.radio.spoken[announced:])
         assert unverified(town) == [], "a copy is authentic, only old"
@@ -82,8 +79,7 @@ async def test_a_forged_receipt_is_not_felt(tmp_path: Path) -> None:
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         town.phones.operator.change(lost=1.0)
         bip.press()
         await town.advance(10)
@@ -108,8 +104,7 @@ async def test_a_flood_from_strangers_does_not_stop_an_alert(tmp_path: Path) -> 
         (shop,) = town.shops
         bip = shop.bips[0]
         chance = random.Random(5)
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         for number in range(60):
             stranger = town.phones.phone(f"+3363998{5000 + number % 20:04d}")
             words = "".join(chance.choice("abc #ABC234é€ ") for _ in range(300))

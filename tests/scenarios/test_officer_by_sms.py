@@ -8,7 +8,7 @@ from tests.scenarios.palm import names
 from tests.scenarios.second_path import SmsTown, sms_town
 from vigibip.alert.officer_codes import WORDS, code_digest
 from vigibip.post.store.second_path import SecondPathStore
-from vigibip.town.mobile import OFFICER_NUMBER, Phone
+from vigibip.town.mobile import OFFICER_NUMBER, STRANGER_NUMBER, Phone, Text
 
 pytestmark = pytest.mark.xdist_group("driven-town")
 
@@ -27,6 +27,16 @@ async def hand_out_card(town: SmsTown) -> Phone:
         assert shop.box is not None
         assert shop.box.description()["sms"]["officer"]
     return town.phones.phone(OFFICER_NUMBER)
+
+
+async def called_officer(town: SmsTown) -> Text:
+    """Have the first shop press while the post is dead; return the officer's call."""
+    officer = await hand_out_card(town)
+    await town.stop_post()
+    town.shops[0].bips[0].press()
+    await town.advance(110)
+    (call,) = officer.texts
+    return call
 
 
 def word_in(text: str) -> str:
@@ -62,31 +72,19 @@ async def test_the_officer_answers_and_the_post_learns_of_it(tmp_path: Path) -> 
 
 async def test_a_wrong_code_from_the_right_phone_is_felt_by_nobody(tmp_path: Path) -> None:
     async with sms_town(tmp_path) as town:
-        (shop,) = town.shops
-        bip = shop.bips[0]
-        officer = await hand_out_card(town)
-        await town.stop_post()
-        bip.press()
-        await town.advance(110)
-        (call,) = officer.texts
-        officer.send(call.sender, f"{word_in(call.text)} 00000000")
+        call = await called_officer(town)
+        town.phones.phone(OFFICER_NUMBER).send(call.sender, f"{word_in(call.text)} 00000000")
         await town.advance(30)
-        assert "coming" not in names(bip)
+        assert "coming" not in names(town.shops[0].bips[0])
 
 
 async def test_the_right_code_from_another_phone_is_felt_by_nobody(tmp_path: Path) -> None:
     async with sms_town(tmp_path) as town:
-        (shop,) = town.shops
-        bip = shop.bips[0]
-        officer = await hand_out_card(town)
-        await town.stop_post()
-        bip.press()
-        await town.advance(110)
-        (call,) = officer.texts
-        stranger = town.phones.phone("+33639989999")
+        call = await called_officer(town)
+        stranger = town.phones.phone(STRANGER_NUMBER)
         stranger.send(call.sender, f"{word_in(call.text)} {CODES[0]}")
         await town.advance(30)
-        assert "coming" not in names(bip)
+        assert "coming" not in names(town.shops[0].bips[0])
 
 
 async def test_while_the_post_lives_no_officer_is_called_by_sms(tmp_path: Path) -> None:

@@ -20,8 +20,7 @@ async def test_data_is_dead_and_everything_goes_by_sms(tmp_path: Path) -> None:
         bip = shop.bips[0]
         assert town.post is not None
         card = await new_card(town.post.store, "Alpha 1", town.post_settings.answers)
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         pressed_s = town.clock.monotonic_s()
         bip.press()
         await town.advance(9)
@@ -59,8 +58,7 @@ async def test_data_that_fell_unnoticed_costs_three_seconds(tmp_path: Path) -> N
 
         await shop.network.restore()
         await town.advance(120)
-        assert town.book.alert_ids() == {alert_id: 1}, "what the silence held back is the same"
-        assert town.book.presses_of_incidents() == 1
+        assert town.at_post == ({alert_id: 1}, 1), "what the silence held back is the same"
 
 
 async def test_while_data_works_no_sms_is_sent(tmp_path: Path) -> None:
@@ -76,8 +74,7 @@ async def test_data_returns_in_the_middle_and_it_is_one_alert(tmp_path: Path) ->
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         bip.press()
         await town.advance(1)
         (alert_id,) = bip.alert_ids
@@ -85,8 +82,7 @@ async def test_data_returns_in_the_middle_and_it_is_one_alert(tmp_path: Path) ->
         await town.advance(180)
         assert len(town.at_s("sms.alert.delivered", alert_id)) == 1, "it was in the modem already"
         assert names(bip)[:2] == ["heard", "delivered"]
-        assert town.book.alert_ids() == {alert_id: 1}
-        assert town.book.presses_of_incidents() == 1
+        assert town.at_post == ({alert_id: 1}, 1)
         assert town.kinds.count("alert") == 1
 
 
@@ -94,8 +90,7 @@ async def test_the_sms_is_first_and_data_brings_the_same_alert_again(tmp_path: P
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         bip.press()
         await town.advance(0.5)
         (alert_id,) = bip.alert_ids
@@ -107,8 +102,7 @@ async def test_the_sms_is_first_and_data_brings_the_same_alert_again(tmp_path: P
         assert names(bip) == ["heard", "delivered"]
         assert len(town.at_s("post.received", alert_id)) == 2
         assert len(town.at_s("sms.receipt.delivered", alert_id)) == 0
-        assert town.book.alert_ids() == {alert_id: 1}
-        assert town.book.presses_of_incidents() == 1
+        assert town.at_post == ({alert_id: 1}, 1)
         assert all(one.announcement.joined_presses == 0 for one in town.radio.spoken)
 
 
@@ -131,8 +125,7 @@ async def test_data_is_first_and_the_sms_comes_however_late(
         await town.advance(sms_takes_s + 60)
         (arrived_s,) = town.at_s("sms.alert.delivered", alert_id)
         assert town.at_s("post.committed", alert_id)[0] < arrived_s
-        assert town.book.alert_ids() == {alert_id: 1}
-        assert town.book.presses_of_incidents() == 1
+        assert town.at_post == ({alert_id: 1}, 1)
         incident = town.radio.spoken[0].announcement.incident_id
         assert {one.announcement.incident_id for one in town.radio.spoken[said:]} <= {incident}
         assert all(one.announcement.joined_presses == 0 for one in town.radio.spoken)
@@ -142,8 +135,7 @@ async def test_a_lost_receipt_costs_a_minute_and_makes_no_second_alert(tmp_path:
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         pressed_s = town.clock.monotonic_s()
         bip.press()
         await town.advance(0.5)
@@ -162,16 +154,14 @@ async def test_a_lost_receipt_costs_a_minute_and_makes_no_second_alert(tmp_path:
         _, again_s = town.at_s("sms.alert.modem", alert_id)
         assert 60.0 <= again_s - pressed_s < 62.0
         assert town.kinds == ["alert", "receipt", "alert", "receipt"]
-        assert town.book.alert_ids() == {alert_id: 1}
-        assert town.book.presses_of_incidents() == 1
+        assert town.at_post == ({alert_id: 1}, 1)
 
 
 async def test_an_alert_that_the_network_loses_is_written_again(tmp_path: Path) -> None:
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         town.phones.operator.change(lost=1.0)
         bip.press()
         await town.advance(40)
@@ -189,8 +179,7 @@ async def test_the_box_loses_power_and_its_modem_with_it(tmp_path: Path) -> None
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         bip.press()
         await town.advance(1)
         await shop.cut_power()
@@ -223,8 +212,7 @@ async def test_a_modem_that_hangs_delays_nothing_that_data_carries(
         assert town.kinds == []
 
         await town.advance(120)
-        await shop.network.cut(Cut.REFUSED)
-        await town.advance(2)
+        await town.cut_data(shop)
         shop.bips[1].press()
         # That it refuses PDUs is only seen by giving it one.
         await town.advance(120 if kind is HangKind.PDU_REFUSED else 20)
