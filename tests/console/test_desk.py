@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -14,9 +15,13 @@ from tests.console.conftest import ORIGIN, PASSWORD, Place, Site, csrf_of, log_i
 from vigibip.alert.life import IncidentState
 from vigibip.base.errors import StorageError
 from vigibip.console.live import Readers
+from vigibip.console.words import MODEM_STATES
+from vigibip.modem.contract import ModemState
 from vigibip.post.running import post_runs
 from vigibip.post.store import incidents
+from vigibip.post.store.paths import ModemView
 from vigibip.post.store.records import IncidentOutcome
+from vigibip.post.store.second_path import SecondPathStore
 
 
 @pytest.fixture
@@ -240,6 +245,38 @@ async def test_a_stopped_post_is_told(entered, site: Site, place: Place) -> None
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert "Le poste est arrêté" not in (await entered.client.get("/")).text
     assert "Le poste est arrêté" in (await entered.client.get("/")).text
+
+
+async def test_what_can_go_by_sms_is_told_while_the_post_runs(
+    entered, site: Site, place: Place
+) -> None:
+    modem = ModemView(
+        name="modem-1",
+        state="ready",
+        detail="",
+        advice="",
+        operator="Opérateur <A>",
+        technology="LTE",
+        signal_dbm=-81,
+        rate_per_min=20,
+        waiting=3,
+        minutes_to_empty=0.2,
+        seen_at=entered.clock.utc(),
+    )
+    absent = replace(modem, name="modem-2", state="absent", operator="", signal_dbm=None, waiting=0)
+    await SecondPathStore(site.store, entered.clock).record_modems([modem, absent])
+    assert "SMS par minute" not in (await entered.client.get("/")).text
+    with (place.settings.data_dir / "post.lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        page = (await entered.client.get("/")).text
+    # One of the two sends.
+    assert "20 SMS par minute, 3 en attente, le dernier part dans 0.2 min" in page
+    assert "modem-1 – prêt · Opérateur &lt;A&gt; LTE · -81 dBm" in page
+    assert "modem-2 – absent</li>" in page
+
+
+def test_every_state_of_a_modem_has_its_words() -> None:
+    assert set(MODEM_STATES) == set(ModemState)
 
 
 def test_a_machine_that_does_not_say_leaves_it_unknown(place: Place, monkeypatch) -> None:

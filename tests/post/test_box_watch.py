@@ -213,11 +213,11 @@ async def test_a_path_is_unproven_after_thirty_hours_and_says_since_when(
     await watched.run(2 * HOUR_S, box, other, step_s=600)
     assert watched.faults.present == {
         ("sms-unproven", box): proven,
-        ("sms-unproven", other): "never",
+        ("sms-unproven", other): "",
     }
     watched.ways.proven(box)
     await watched.run(20, box, other)
-    assert watched.faults.present == {("sms-unproven", other): "never"}
+    assert watched.faults.present == {("sms-unproven", other): ""}
 
 
 async def test_a_box_that_is_heard_for_the_first_time_is_known_to_be_soon(

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from vigibip.base.clock import Clock, DrivenClock, SystemClock
 from vigibip.base.errors import ConfigurationError, UsageError
 from vigibip.cli.post import app
 from vigibip.post.config import load_post_settings
-from vigibip.post.setting_up import set_up
+from vigibip.post.faults import OTHERS
+from vigibip.post.setting_up import check, set_up
+from vigibip.post.standing import standing
+from vigibip.post.store import Store
+from vigibip.post.store.paths import ModemView
+from vigibip.post.store.second_path import SecondPathStore
 
+T = TypeVar("T")
+KEY = bytes(32)
 BOX, OFFICER, MODEM = "+33639981001", "+33639983001", "+33639982001"
 TWO_MODEMS = f"""
 [[sms.modems]]
@@ -117,3 +130,89 @@ def test_the_status_says_what_stands_and_that_nothing_runs(config: Path) -> None
     assert told["capacity"] == {"rate_per_min": 0, "waiting": 0, "minutes_to_empty": 0.0}
     assert (told["modems"], told["faults"]) == ([], [])
     assert box not in done.stdout  # it has no keys yet: nobody waits for it
+
+
+def in_store(
+    config: Path, work: Callable[[Store], Coroutine[Any, Any, T]], clock: Clock | None = None
+) -> T:
+    store = Store(load_post_settings(config).store_path, clock=clock)
+    store.start()
+    try:
+        return asyncio.run(work(store))
+    finally:
+        store.close()
+
+
+def test_the_status_is_french_and_names_what_is_wrong(config: Path) -> None:
+    async def fill(store: Store) -> None:
+        await store.raise_fault("modem-absent", "modem-1", "absent ; vérifier le câble")
+        await store.raise_fault("data-lost", OTHERS, "+12")
+        modem = ModemView(
+            name="modem-1",
+            state="absent",
+            detail="",
+            advice="vérifier le câble",
+            operator="",
+            technology="",
+            signal_dbm=None,
+            rate_per_min=20,
+            waiting=0,
+            minutes_to_empty=0.0,
+            seen_at=datetime.now(UTC),
+        )
+        await SecondPathStore(store, SystemClock()).record_modems([modem])
+
+    in_store(config, fill)
+    told = run(config, "status").stdout
+    assert "Un modem du poste est absent (modem-1), depuis" in told
+    assert "modem-1 : absent\n    vérifier le câble" in told
+    assert "SMS : 0 par minute, 0 en attente" in told
+
+
+def test_boxes_too_many_to_be_named_stand_by_their_times(config: Path) -> None:
+    settings, clock = load_post_settings(config), DrivenClock()
+    lost = ["data-lost", "box-lost", "sms-unproven"]
+
+    async def look(store: Store) -> list[dict[str, tuple[str, str]]]:
+        second, looks = SecondPathStore(store, clock), []
+        for name in ("lost", "by SMS", "new"):
+            shop = await store.create_shop(
+                name=name, spoken="-", address="", phone=f"+3363998100{len(name)}"
+            )
+            await store.set_box_keys(shop.box_id, up_key=KEY, down_key=KEY, serial="1")
+            await second.take_sms(shop.box_id, 1)
+            await second.record_heard({shop.box_id: clock.utc()})
+            if name == "lost":
+                await clock.advance(86_400 * 3)
+            elif name == "by SMS":
+                await clock.advance(3600)
+                await second.take_sms(shop.box_id, 2)
+        for kinds in ([], lost):
+            for kind in kinds:
+                await store.raise_fault(kind, OTHERS, "+9800")
+            told = await standing(settings, store, clock)
+            looks.append({box.shop: (box.data, box.sms) for box in told.boxes})
+        return looks
+
+    one_by_one, too_many = in_store(config, look, clock)
+    assert set(one_by_one.values()) == {("heard", "proven")}
+    assert too_many == {
+        "lost": ("lost", "unproven"),
+        "by SMS": ("silent", "proven"),
+        "new": ("heard", "proven"),
+    }
+
+
+def test_the_check_finds_a_modem_that_is_not_there(config: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = config.read_text().replace("/dev/serial/by-id/one", f"{tmp_path}/file")
+    ours, theirs = os.openpty()
+    try:
+        there = os.ttyname(theirs)
+        config.write_text(text.replace("/dev/serial/by-id/two", there))
+        with pytest.raises(ConfigurationError) as told:
+            check(load_post_settings(config), "post.toml")
+        assert [key for key, _ in told.value.mistakes] == ["sms.modems.0.port"]
+    finally:
+        os.close(ours)
+        os.close(theirs)

@@ -115,12 +115,7 @@ def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 
     told = with_store(settings, read)
     if as_json:
-        capacity = {
-            "rate_per_min": told.rate_per_min,
-            "waiting": told.waiting,
-            "minutes_to_empty": told.minutes_to_empty,
-        }
-        print_json(asdict(told) | {"capacity": capacity})
+        print_json(asdict(told))
     else:
         _print(told)
     if told.faults or not told.running:
@@ -128,18 +123,23 @@ def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 
 
 def _print(told: "PostStanding") -> None:
+    from vigibip.base.catalogue import catalogue
+    from vigibip.console.words import FAULTS, MODEM_STATES, UNKNOWN_FAULT
+
+    say = catalogue("fr").gettext
     print("le poste tourne" if told.running else "le poste ne tourne pas : rien n'arrive")
     if told.modems:
         print(
-            f"SMS : {told.rate_per_min:g} par minute, {told.waiting} en attente,"
-            f" vide en {told.minutes_to_empty:g} min"
+            f"SMS : {told.capacity.rate_per_min:g} par minute, {told.capacity.waiting} en attente,"
+            f" vide en {told.capacity.minutes_to_empty:g} min"
         )
     else:
         print("SMS : aucun modem")
     for modem in told.modems:
         signal = "" if modem.signal_dbm is None else f", {modem.signal_dbm} dBm"
         network = " ".join(part for part in (modem.operator, modem.technology) if part)
-        print(f"  {modem.name} : {modem.state}{', ' if network else ''}{network}{signal}")
+        state = say(MODEM_STATES.get(modem.state, modem.state))
+        print(f"  {modem.name} : {state}{', ' if network else ''}{network}{signal}")
         if modem.advice:
             print(f"    {modem.advice}")
     print(f"boîtiers : {len(told.boxes)}")
@@ -152,8 +152,10 @@ def _print(told: "PostStanding") -> None:
         )
     print(f"pannes : {len(told.faults)}")
     for fault in told.faults:
-        about = f" {fault.subject}" if fault.subject else ""
-        print(f"  {fault.kind}{about}, depuis {_moment(fault.since)}  {fault.detail}".rstrip())
+        about = f" ({fault.subject})" if fault.subject else ""
+        title = say(FAULTS.get(fault.kind, UNKNOWN_FAULT).title)
+        print(f"  {title}{about}, depuis {_moment(fault.since)}")
+        print(f"    {fault.kind}  {fault.detail}".rstrip())
 
 
 def _moment(at: datetime) -> str:

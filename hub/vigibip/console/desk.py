@@ -20,6 +20,7 @@ from vigibip.console.live import Live, Picture, Reader, Readers, Snapshot
 from vigibip.console.pages import Pages
 from vigibip.console.words import FAULTS, UNKNOWN_FAULT
 from vigibip.post.errors import IllegalEventError, PressedAgainError, UnknownIncidentError
+from vigibip.post.standing import SmsCapacity
 from vigibip.post.store import IncidentState, Store
 from vigibip.post.store.records import IncidentOutcome
 
@@ -61,6 +62,7 @@ class Desk:
         return self._pages.render(
             "live.html",
             picture=picture,
+            capacity=SmsCapacity.of(picture.modems),
             outcomes=list(IncidentOutcome),
             events=[
                 fault.kind for fault in picture.faults if FAULTS.get(fault.kind, UNKNOWN_FAULT).seen

@@ -12,7 +12,9 @@ from datetime import date
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.post.store import Store
+from vigibip.post.store.paths import ModemView
 from vigibip.post.store.records import FaultView, IncidentView
+from vigibip.post.store.second_path import SecondPathStore
 
 _log = logging.getLogger(__name__)
 
@@ -25,13 +27,17 @@ _CLOSED_MAX = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """What there is to show. `shops`: box id -> name. `post_runs` None: unknown."""
+    """What there is to show. `shops`: box id -> name. `post_runs` None: unknown.
+
+    `modems`: the post's, as it last told of them.
+    """
 
     opened: Sequence[IncidentView]
     closed: Sequence[IncidentView]
     faults: Sequence[FaultView]
     shops: dict[str, str]
     post_runs: bool | None
+    modems: Sequence[ModemView]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +67,7 @@ class Live:
         post_runs: Callable[[], bool | None],
     ) -> None:
         self._store = store
+        self._second_path = SecondPathStore(store, clock)
         self._clock = clock
         self._render = render
         self._post_runs = post_runs
@@ -119,6 +126,7 @@ class Live:
             faults=await self._store.faults(),
             shops={shop.box_id: shop.name for shop in await self._store.shops()},
             post_runs=post_runs,
+            modems=await self._second_path.modems(),
         )
         html = self._render(picture)
         last = self._snapshot

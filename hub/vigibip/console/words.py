@@ -43,6 +43,22 @@ UNPROVEN: Mapping[str, str] = {
 }
 
 
+MODEM_STATES: Mapping[str, str] = {
+    "starting": _("starting"),
+    "ready": _("ready"),
+    "no-sim": _("has no SIM card"),
+    "sim-pin": _("its SIM card asks for another PIN"),
+    "sim-puk": _("its SIM card is locked"),
+    "sim-busy": _("its SIM card is busy"),
+    "sim-failure": _("its SIM card does not work"),
+    "searching": _("looks for a network"),
+    "denied": _("no network takes it"),
+    "absent": _("not there"),
+    "hung": _("being restarted"),
+    "faulty": _("does not work"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class FaultWords:
     """Message ids. `seen`: it tells of something that happened, and goes once somebody saw it."""

@@ -21,7 +21,7 @@ from vigibip.post.ways import Ways
 
 _log = logging.getLogger(__name__)
 
-_STATUSES_MISSED = 3
+STATUSES_MISSED = 3
 # A box whose path was proven as shortly before its data fell does not prove it again.
 _PROOF_FRESH_S = 3600.0 + 180.0
 # An alert proves its box for so long: without a receipt it comes again within half an hour, with
@@ -32,7 +32,8 @@ _PROBED_AGAIN_S = 8 * 3600.0
 _MODEMS_DOWN_S = 600.0
 # So many are named one by one; beyond, their number is told.
 NAMED_MAX = 200
-_HEARD_EACH_S = 300.0
+HEARD_EACH_S = 300.0
+"""So old may be what the store says of a box that was just heard."""
 _HEARD_AT_ONCE = 500
 _KINDS = (
     FaultKind.DATA_LOST,
@@ -99,7 +100,7 @@ class BoxWatch:
         self._tell(
             FaultKind.BOX_LOST, {box_id: self._since(box_id) for box_id in lost - after_press}
         )
-        if self._ways.somebody_new or now_s - self._heard_written_s >= _HEARD_EACH_S:
+        if self._ways.somebody_new or now_s - self._heard_written_s >= HEARD_EACH_S:
             self._heard_written_s = now_s
             await self.write_heard()
 
@@ -134,7 +135,7 @@ class BoxWatch:
         if connected_s is None:
             # It is the broker. What was silent before goes on being so.
             return dict.fromkeys(self._true_of(FaultKind.DATA_LOST), now_s)
-        limit_s = _STATUSES_MISSED * self._settings.status_interval_s
+        limit_s = STATUSES_MISSED * self._settings.status_interval_s
         told = self._true_of(FaultKind.DATA_LOST)
         for box_id in self._boxes:
             heard_s = self._ways.heard_s(box_id)
@@ -182,7 +183,7 @@ class BoxWatch:
 
     @property
     def _lost_after_s(self) -> float:
-        limit_s = _STATUSES_MISSED * self._settings.status_interval_s
+        limit_s = STATUSES_MISSED * self._settings.status_interval_s
         return limit_s + self._settings.lost_after_s
 
     def _unproven(self, now_s: float) -> dict[str, str]:
@@ -206,7 +207,7 @@ class BoxWatch:
                 if box_id not in told:
                     since_s = max(since_s, at_least_s)
             if now_s - since_s > self._unproven_after_s:
-                unproven[box_id] = "never" if proven_s is None else self._moment(proven_s)
+                unproven[box_id] = "" if proven_s is None else self._moment(proven_s)
         return unproven
 
     # Telling

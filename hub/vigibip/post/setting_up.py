@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from vigibip.base.errors import ConfigurationError, StorageError, VigibipError
 from vigibip.base.private_files import make_private_directory
@@ -51,6 +53,11 @@ def check(settings: PostSettings, source: str) -> None:
         digits = len(settings.answers.static_code)
         if digits < settings.answers.code_digits:
             mistakes.append(("answers.static_code", f"{digits} digits, code_digits asks for more"))
+    for index, modem in enumerate(settings.sms.modems):
+        if not Path(modem.port).is_char_device():
+            mistakes.append((f"sms.modems.{index}.port", "no device is there: see its cable"))
+        elif not os.access(modem.port, os.R_OK | os.W_OK):
+            mistakes.append((f"sms.modems.{index}.port", "this account may not open it"))
     ports = [settings.enrolment.port, settings.console.port]
     if settings.broker.host in ("127.0.0.1", "localhost"):
         ports.append(settings.broker.port)
