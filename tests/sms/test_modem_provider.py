@@ -65,6 +65,26 @@ def test_it_is_an_sms_provider(clock: DrivenClock, modem: ToldModem) -> None:
     assert (one.name, one.up, one.waiting) == ("told", False, 0)
 
 
+@pytest.mark.parametrize(
+    ("state", "up", "tries"),
+    [
+        (ModemState.READY, True, True),
+        (ModemState.SEARCHING, False, True),
+        (ModemState.DENIED, False, True),
+        (ModemState.HUNG, False, False),
+        (ModemState.NO_SIM, False, False),
+    ],
+)
+async def test_it_tells_whether_an_alert_would_be_tried(
+    provider: ModemProvider, modem: ToldModem, state: ModemState, up: bool, tries: bool
+) -> None:
+    modem.turn(state)
+    assert (provider.up, provider.tries_alerts) == (up, tries)
+    provider.submit(sms("ALERTE", Lane.ALERT))
+    await modem.clock.settle()
+    assert bool(modem.taken) is tries
+
+
 # ---- what leaves when
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from vigibip.town.books import BoxBook, PostBook
 from vigibip.town.demo import reach
 from vigibip.town.errors import HopError, TownError
+from vigibip.town.mobile import MobilePlan
 from vigibip.town.network import Cut
 from vigibip.town.real import Town, TownPlan
 from vigibip.town.timeline import DELIVERED, HEARD
@@ -79,6 +81,32 @@ async def test_the_box_is_killed_between_heard_and_delivered_and_nothing_stays_b
         root = town.place.root
     await gone(started)
     assert not root.exists()
+
+
+async def test_the_box_is_killed_while_its_sms_is_in_the_modem_and_it_is_one_alert() -> None:
+    plan = replace(PLAN, mobile=MobilePlan(submit_s=(5.0, 5.0)))
+    async with Town(plan) as town:
+        (shop,) = town.shops
+        assert town.mobile is not None
+        modem = town.mobile.modem(shop.number_of_sim)
+        await shop.wait_connected()
+        await shop.network.cut(Cut.REFUSED)
+        handed_s = modem.handed_s
+        bip = shop.bips[0]
+        alert_id = await bip.alert_id(bip.press(), HOP_S)
+        await reach(town, alert_id, HEARD, HOP_S)
+        async with asyncio.timeout(HOP_S):
+            # The stamps tell only what the network took.
+            while modem.handed_s == handed_s:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await shop.kill_box()
+        assert "sms.alert.operator" not in town.stamps.of(alert_id)
+        # The modem goes on by itself, and what comes back waits on the SIM.
+        await reach(town, alert_id, "post.committed", HOP_S)
+        await shop.start_box()
+        await reach(town, alert_id, DELIVERED, 4 * HOP_S)
+        book = PostBook(town.post_settings.store_path)
+        assert (book.alert_ids(), book.presses_of_incidents()) == ({alert_id: 1}, 1)
 
 
 async def test_a_bip_pressed_while_its_receiver_is_unplugged_is_heard_once_it_is_back() -> None:
