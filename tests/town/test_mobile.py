@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.sms.rig import Diary
 from vigibip.alert.ids import AlertId
 from vigibip.alert.sms_form import SmsKind, SmsMessage, write_sms
 from vigibip.base.clock import DrivenClock, SystemClock
-from vigibip.sms.contract import OutgoingSms, SmsProvider
+from vigibip.sms.contract import OutgoingSms
 from vigibip.sms.errors import PduError
 from vigibip.sms.lanes import Lane
 from vigibip.sms.modem_provider import ModemProvider
@@ -29,17 +30,6 @@ IDS = tuple(AlertId(0x01020304, number) for number in range(1, 4))
 ALERT = write_sms(
     KEY, "ALERTE Tabac", SmsMessage(kind=SmsKind.ALERT, sequence=7, alerts=IDS[:1], age_s=4)
 )
-
-
-class Deaf:
-    """SmsEvents of somebody who only sends."""
-
-    def provider_up(self, provider: SmsProvider) -> None: ...
-    def provider_down(self, provider: SmsProvider) -> None: ...
-    def left(self, *_: object) -> None: ...
-    def failed(self, *_: object) -> None: ...
-    def reported(self, *_: object) -> None: ...
-    async def received(self, *_: object) -> None: ...
 
 
 Stamp = tuple[str, str, float]
@@ -88,7 +78,7 @@ async def test_an_alert_is_stamped_where_it_passes() -> None:
             mobile.driver(box_number(1), "box"), clock=clock, chance=random.Random(1)
         )
         mobile.modem(post_number(1))
-        provider.start(Deaf())
+        provider.start(Diary())
         await clock.advance(20)
         provider.submit(OutgoingSms(to=post_number(1), text=ALERT, lane=Lane.ALERT, key="a"))
         await clock.advance(20)

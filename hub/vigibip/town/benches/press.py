@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from vigibip.post.store.records import IncidentOutcome
 from vigibip.town.air import CALM, Weather
 from vigibip.town.benches import Progress
 from vigibip.town.benches.mqtt_peer import bare_messages_ms
+from vigibip.town.benches.one_press import SLEEP_DEADLINE_S, answer_and_close, press_asleep
 from vigibip.town.benches.report import (
     Figure,
     Report,
@@ -21,15 +21,13 @@ from vigibip.town.benches.report import (
     median_figures,
     percentile,
 )
-from vigibip.town.demo import incident_of, reach
-from vigibip.town.device import DeviceState
+from vigibip.town.demo import reach
 from vigibip.town.errors import TownError
 from vigibip.town.real import Town, TownPlan
 from vigibip.town.running_shop import Shop
 from vigibip.town.shop import Bip
 from vigibip.town.timeline import (
     AUDIO,
-    COMING,
     DELIVERED,
     PRESS,
     PTT,
@@ -43,7 +41,6 @@ RUNS = 3
 _SHOPS = 8
 _HOP_DEADLINE_S = 20.0
 _LOOK_S = 0.005
-_SLEEP_DEADLINE_S = 150.0
 # A first press of each bip warms caches that a town's first press would meet cold; not counted.
 _WARM_UP = 2 * _SHOPS
 
@@ -126,7 +123,7 @@ async def press_one_after_the_other(
         for number in range(count):
             shop = town.shops[number % len(town.shops)]
             bip = shop.bips[number // len(town.shops) % len(shop.bips)]
-            async with asyncio.timeout(_SLEEP_DEADLINE_S):
+            async with asyncio.timeout(SLEEP_DEADLINE_S):
                 await free[shop.number].wait()
             free[shop.number].clear()
             alert_id = await _press(town, bip)
@@ -149,9 +146,7 @@ async def press_one_after_the_other(
 
 
 async def _press(town: Town, bip: Bip) -> str:
-    await bip.device.wait_state(DeviceState.ASLEEP, timeout_s=_SLEEP_DEADLINE_S)
-    press = bip.press()
-    alert_id = await bip.alert_id(press, _HOP_DEADLINE_S)
+    alert_id = await press_asleep(bip, _HOP_DEADLINE_S)
     for stage in (PTT, AUDIO):
         await reach(town, alert_id, stage, _HOP_DEADLINE_S)
     # The next press meets an idle channel.
@@ -163,10 +158,5 @@ async def _press(town: Town, bip: Bip) -> str:
 
 async def _close(town: Town, shop: Shop, alert_id: str, free: asyncio.Event) -> None:
     await reach(town, alert_id, DELIVERED, _HOP_DEADLINE_S)
-    incident = await incident_of(town, alert_id)
-    if incident is None:
-        raise TownError(f"{shop.label}: an alert that was relayed has no incident")
-    await town.store.answer_incident(incident.id, by="bench")
-    await reach(town, alert_id, COMING, _HOP_DEADLINE_S)
-    await town.store.close_incident(incident.id, by="bench", outcome=IncidentOutcome.OTHER)
+    await answer_and_close(town, shop, alert_id, _HOP_DEADLINE_S)
     free.set()

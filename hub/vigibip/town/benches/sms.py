@@ -11,13 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from vigibip.post.store.records import IncidentOutcome
 from vigibip.town.benches import Progress
+from vigibip.town.benches.one_press import answer_and_close, fall_asleep, press_asleep
 from vigibip.town.benches.report import Figure, Report, machine_figures, percentile
 from vigibip.town.benches.sms_cut import BOXES, cut_figures
-from vigibip.town.demo import cut_data, incident_of, reach
-from vigibip.town.device import DeviceState
-from vigibip.town.errors import TownError
+from vigibip.town.demo import cut_data, reach
 from vigibip.town.mobile import MobilePlan
 from vigibip.town.network import Cut
 from vigibip.town.operator import OperatorWeather
@@ -50,7 +48,6 @@ _APART_S = 3.0
 _OPERATOR_DELAY_S = 3.0
 _SUBMIT_S = (2.0, 5.0)
 _HOP_DEADLINE_S = 60.0
-_SLEEP_DEADLINE_S = 150.0
 _PLAN = TownPlan(
     shops=1,
     cut_short=True,
@@ -161,34 +158,23 @@ async def _in_all(towns: Sequence[Town], count: int, press: PressOnce) -> list[d
 
 
 async def _press_known_down(town: Town, shop: Shop, bip: Bip) -> str:
-    alert_id = await _pressed(bip)
+    alert_id = await press_asleep(bip, _HOP_DEADLINE_S)
     await reach(town, alert_id, RECEIPT, _HOP_DEADLINE_S)
     await _end(town, shop, alert_id)
     return alert_id
 
 
 async def _press_unnoticed(town: Town, shop: Shop, bip: Bip) -> str:
-    await bip.device.wait_state(DeviceState.ASLEEP, timeout_s=_SLEEP_DEADLINE_S)
+    await fall_asleep(bip)
     await shop.wait_connected()
     await shop.network.cut(Cut.SILENT)
-    alert_id = await _pressed(bip)
+    alert_id = await press_asleep(bip, _HOP_DEADLINE_S)
     await reach(town, alert_id, RECEIPT, _HOP_DEADLINE_S)
     await shop.network.restore()
     await _end(town, shop, alert_id)
     return alert_id
 
 
-async def _pressed(bip: Bip) -> str:
-    await bip.device.wait_state(DeviceState.ASLEEP, timeout_s=_SLEEP_DEADLINE_S)
-    return await bip.alert_id(bip.press(), _HOP_DEADLINE_S)
-
-
 async def _end(town: Town, shop: Shop, alert_id: str) -> None:
-    """Answer and close the incident, so that the shop's next press is an incident's first."""
     await reach(town, alert_id, PTT, _HOP_DEADLINE_S)
-    incident = await incident_of(town, alert_id)
-    if incident is None:
-        raise TownError(f"{shop.label}: an alert that was relayed has no incident")
-    await town.store.answer_incident(incident.id, by="bench")
-    await reach(town, alert_id, COMING, _HOP_DEADLINE_S)
-    await town.store.close_incident(incident.id, by="bench", outcome=IncidentOutcome.OTHER)
+    await answer_and_close(town, shop, alert_id, _HOP_DEADLINE_S)
