@@ -8,14 +8,8 @@ hold. The host is the silicon: levels on pins, frames off the air, the watchdog,
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
-import os
-import secrets
-import socket
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +20,7 @@ from vigibip.town import device_tree
 from vigibip.town.device_tree import DEFAULT_BOARD, Role
 from vigibip.town.errors import TownError
 from vigibip.town.feels import Feel, FeelReader
+from vigibip.town.interpreter import Interpreter
 from vigibip.town.serial_port import SerialPort
 from vigibip.town.shims import bus_messages as messages
 
@@ -33,12 +28,6 @@ __all__ = ["Device", "DeviceHooks", "DeviceState", "Feel", "HeapFigures", "provi
 
 _log = logging.getLogger(__name__)
 
-_SHIMS = Path(__file__).resolve().parent / "shims"
-# micropython_unix's own script costs another 10 ms and says no more than this.
-_LAUNCH = (
-    "import sys; sys.path.append(sys.argv[1]); import micropython_run; "
-    "micropython_run.run_main(['micropython', *sys.argv[2:]])"
-)
 _BROADCAST = b"\xff" * 6
 
 # As the ESP32 numbers them.
@@ -141,7 +130,6 @@ class Device:
         self._role = role
         self._board = board
         self._hooks = hooks or DeviceHooks()
-        self._heap_words = heap_words
         self._sample_heap = sample_heap
         pins = device_tree.board_pins(board)
         self._button = pins["BUTTON"]
@@ -151,11 +139,7 @@ class Device:
         self._feels = FeelReader()
         self._motor_on = False
         self._port = SerialPort(directory / "serial") if role == "receiver" else None
-        self._listener: socket.socket | None = None
-        self._bus: socket.socket | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._living = 0
-        """Processes that were started and have not ended, killed ones included."""
+        self._interpreter = Interpreter(directory, heap_words, self)
         self._pending: _Wake | None = None
         self._wake_gpios: tuple[int, ...] = ()
         self._wake_level = 0
@@ -199,11 +183,8 @@ class Device:
         self.power_cut()
         if self._port is not None:
             self._port.unplug()
-        if self._listener is not None:
-            asyncio.get_running_loop().remove_reader(self._listener)
-            self._listener.close()
-            self._listener = None
-        while self._living:
+        self._interpreter.close()
+        while self._interpreter.living:
             self._changed.clear()
             await self._changed.wait()
 
@@ -238,7 +219,9 @@ class Device:
         for start in pieces:
             more = start != pieces[-1]
             body = struct.pack(">BBb", more, self.channel, rssi_dbm) + source_mac
-            sent &= self._send(messages.AIR, body + frame[start : start + messages.PIECE_MAX])
+            sent &= self._interpreter.send(
+                messages.AIR, body + frame[start : start + messages.PIECE_MAX]
+            )
         return sent
 
     async def wait_state(self, *states: DeviceState, timeout_s: float = 10.0) -> None:
@@ -259,7 +242,7 @@ class Device:
         """Return the heap's figures; the device must be awake and made with sample_heap."""
         waiter: asyncio.Future[HeapFigures] = asyncio.get_running_loop().create_future()
         self._heap_waiters.append(waiter)
-        if not self._send(messages.HEAP_QUERY):
+        if not self._interpreter.send(messages.HEAP_QUERY):
             raise TownError("the device is not awake")
         return await asyncio.wait_for(waiter, 5.0)
 
@@ -274,33 +257,7 @@ class Device:
     # The process.
 
     def _spawn(self) -> None:
-        loop = asyncio.get_running_loop()
-        name = f"vigibip-{os.getpid()}-{secrets.token_hex(6)}"
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.setblocking(False)
-        listener.bind(b"\0" + name.encode())
-        listener.listen(1)
-        if self._listener is not None:
-            loop.remove_reader(self._listener)
-            self._listener.close()
-        self._listener = listener
-        loop.add_reader(listener, self._on_connect)
-        serial: int = subprocess.DEVNULL if self._port is None else self._port.fileno()
-        with (self._directory / "console.log").open("ab") as console:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    *("-I", "-S", "-c", _LAUNCH, _interpreter_folder()),
-                    *("-X", f"heapsize={self._heap_words}w"),
-                    *(str(_SHIMS / "park.py"), name, str(self._directory.resolve())),
-                ],
-                stdin=serial,
-                stdout=serial if self._port is not None else console,
-                stderr=console,
-            )
-        self._living += 1
-        handle = os.pidfd_open(self._process.pid)
-        loop.add_reader(handle, self._on_process_end, handle, self._process)
+        self._interpreter.spawn(None if self._port is None else self._port.fileno())
 
     def _stop_process(self) -> None:
         for timer in (self._timer, self._watchdog):
@@ -309,13 +266,7 @@ class Device:
         self._timer = self._watchdog = None
         self._pending = None
         self.parked = False
-        if self._bus is not None:
-            asyncio.get_running_loop().remove_reader(self._bus)
-            self._bus.close()
-            self._bus = None
-        if self._process is not None:
-            self._process.kill()
-            self._process = None
+        self._interpreter.stop()
         self.channel = None
         if self._motor_on:
             self._motor_edge(False, None)
@@ -323,44 +274,17 @@ class Device:
             waiter.cancel()
         self._heap_waiters.clear()
 
-    def _on_connect(self) -> None:
-        assert self._listener is not None  # noqa: S101 - it is what has become readable
-        loop = asyncio.get_running_loop()
-        bus, _ = self._listener.accept()
-        bus.setblocking(False)
-        loop.remove_reader(self._listener)
-        self._listener.close()
-        self._listener = None
-        self._bus = bus
-        loop.add_reader(bus, self._on_packets, bus)
+    def interpreter_connected(self) -> None:
         if self._pending is not None:
             pending, self._pending = self._pending, None
             self._wake(pending)
 
-    def _on_process_end(self, handle: int, process: subprocess.Popen[bytes]) -> None:
-        asyncio.get_running_loop().remove_reader(handle)
-        os.close(handle)
-        process.wait()
-        self._living -= 1
+    def interpreter_ended(self, *, by_itself: bool) -> None:
         self._changed.set()
-        if self._process is process:
+        if by_itself:
             self._halt("the interpreter died")
 
-    def _on_packets(self, bus: socket.socket) -> None:
-        while self._bus is bus:
-            try:
-                packet = bus.recv(messages.PACKET_MAX)
-            except BlockingIOError:
-                return
-            except ConnectionError:
-                packet = b""
-            if not packet:
-                # Its process ends, which is told by itself.
-                asyncio.get_running_loop().remove_reader(bus)
-                return
-            self._on_message(packet[0], packet[1:])
-
-    def _on_message(self, kind: int, body: bytes) -> None:
+    def interpreter_said(self, kind: int, body: bytes) -> None:
         if kind == messages.TRANSMIT:
             self._hooks.on_transmit(body[0], body[1:7], body[7:])
         elif kind == messages.RADIO:
@@ -386,16 +310,6 @@ class Device:
         elif kind == messages.ENDED:
             self._halt(body.decode(errors="replace"))
 
-    def _send(self, kind: int, body: bytes = b"") -> bool:
-        if self._bus is None:
-            return False
-        try:
-            self._bus.send(bytes((kind,)) + body)
-        except (BlockingIOError, ConnectionError):
-            # A device that does not look is as good as deaf; that it died, the reader tells.
-            return False
-        return True
-
     # The silicon.
 
     def _wake(self, wake: _Wake) -> None:
@@ -403,16 +317,18 @@ class Device:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._bus is None:
+        if not self._interpreter.connected:
             self._pending = wake
             return
         self.wakes += 1
         self.parked = False
         for gpio, level in self._levels.items():
-            self._send(messages.PIN, bytes((gpio, level)))
+            self._interpreter.send(messages.PIN, bytes((gpio, level)))
         for gpio, microvolts in self._analog_uv.items():
-            self._send(messages.ANALOG, struct.pack(">BI", gpio, microvolts))
-        self._send(messages.WAKE, bytes((wake.reset_cause, wake.reason, self._sample_heap)))
+            self._interpreter.send(messages.ANALOG, struct.pack(">BI", gpio, microvolts))
+        self._interpreter.send(
+            messages.WAKE, bytes((wake.reset_cause, wake.reason, self._sample_heap))
+        )
 
     def _fall_asleep(self, rest_ms: int, level: int, *, gpios: tuple[int, ...]) -> None:
         self._stop_process()
@@ -437,7 +353,7 @@ class Device:
             return
         self._levels[gpio] = level
         if self.state is DeviceState.AWAKE:
-            self._send(messages.PIN, bytes((gpio, level)))
+            self._interpreter.send(messages.PIN, bytes((gpio, level)))
         self._wake_by_level()
 
     def _reset(self, cause: int) -> None:
@@ -475,10 +391,3 @@ class Device:
             self.state = state
             self._changed.set()
             self._hooks.on_state(state)
-
-
-def _interpreter_folder() -> str:
-    spec = importlib.util.find_spec("micropython_run")
-    if spec is None or spec.origin is None:
-        raise TownError("the MicroPython interpreter is not installed (x86-64 Linux only)")
-    return str(Path(spec.origin).parent)
