@@ -27,6 +27,7 @@ from vigibip.sms.segments import segment
 from vigibip.sms.user_data import of_segment
 
 POST, OFFICER, STRANGER = "+33639980001", "+33639980002", "+33639980003"
+LONG = "Bulletin de la police municipale : " + "attention aux faux agents du gaz. " * 8
 MORNING = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 PASSING = ModemError(ModemCause.CONGESTED, advice="Attendre.", retry=True, code="CMS 42")
 FOR_EVER = ModemError(ModemCause.NUMBER_REJECTED, advice="Vérifier.", retry=False, code="CMS 21")
