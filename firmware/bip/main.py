@@ -1,35 +1,29 @@
-"""Builds and runs the bip. Whatever falls, the presses are on storage: start anew."""
+"""Starts the program in force. Stays as it was flashed, as do slots.py and guard.py."""
+
+import sys
 
 import machine
 
-begun = False
+on_trial = False
 try:
-    # The button first: a press counts from here on, however long all the rest takes to load.
-    import board
-    from button import Button
+    import slots
 
-    button = Button(board.BUTTON)
-    # The largest next: compiling it needs the room that the others would take.
-    import sender  # noqa: F401
-    from start import begin, opened_storage
-
-    storage = opened_storage()
-    begin(button, storage)
-    begun = True
-    from wake import run
-
-    run(board, button, storage)
+    on_trial = slots.enter()
+    del slots, sys.modules["slots"]
 except Exception as error:
-    import sys
+    # The program that was flashed is there whatever the flash keeps.
+    sys.print_exception(error)
+try:
+    import bip
 
+    bip.run(on_trial)
+except Exception as error:
+    # Not even its own net held: a file of it is missing, torn or of another MicroPython.
     sys.print_exception(error)
     try:
-        from start import begin, note_fall, opened_storage
+        import slots
 
-        storage = opened_storage()
-        if not begun:
-            begin(button, storage)
-        note_fall(button, storage)
+        slots.leave()
     except Exception as second:
         sys.print_exception(second)
     machine.reset()

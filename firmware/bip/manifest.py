@@ -2,6 +2,9 @@
 # same list freezes it into a firmware image.
 module("boot.py")
 module("main.py")
+module("slots.py")
+module("guard.py")
+module("bip.py")
 module("start.py")
 module("wake.py")
 module("sender.py")
@@ -11,9 +14,10 @@ module("storage.py")
 module("feel.py")
 module("button.py")
 module("air.py")
+module("update.py")
 module("ticks.py", base_path="../shared")
 package(
     "wire",
-    ("__init__.py", "frame.py", "ccm.py", "counter.py"),
+    ("__init__.py", "frame.py", "ccm.py", "counter.py", "parcel.py", "image.py", "lms.py"),
     base_path="../../hub/vigibip",
 )

@@ -1,25 +1,15 @@
 """What a bip remembers: settings, counter, open presses and the way to its receiver.
 
 NVS survives a power cut; RTC memory survives deep sleep and resets, and is written far more
-often. Whatever lies there is guarded by a version, a length and a CRC-32; what is torn or foreign
-counts as absent. What must not be lost lies in two NVS slots that are written in turn.
+often. Whatever lies there is guarded, and what must not be lost lies there twice (`guard`).
 
 The workshop and the simulated town provision a bip by writing what `provisioned` returns into
 the NVS namespace NAMESPACE. No hardware is touched here: nvs and rtc are handed in.
 """
 
-import binascii
 import struct
 
-NAMESPACE = "vigibip"
-
-_VERSION = 1
-# Marks ours among whatever else a flash may hold.
-_MARK = 0x56
-_HEAD = ">BBH"
-_HEAD_LENGTH = 4
-_GUARD_LENGTH = 8
-_BLOB_MAX = 512
+from guard import NAMESPACE, Pair, guard, read_blob, unguard  # noqa: F401
 
 _SETTINGS = ">I16sB6s"
 _SETTINGS_LENGTH = 27
@@ -38,25 +28,6 @@ _STARTS_MAX = 15
 _LOST_COUNTER = 0x80000000
 
 
-def guard(payload: bytes) -> bytes:
-    """Return `payload` with what tells later that it is whole and ours."""
-    head = struct.pack(_HEAD, _MARK, _VERSION, len(payload))
-    return head + payload + struct.pack(">I", binascii.crc32(head + payload) & 0xFFFFFFFF)
-
-
-def unguard(blob):
-    """Return the payload, or None when `blob` is not whole or not ours."""
-    if blob is None or len(blob) < _GUARD_LENGTH:
-        return None
-    mark, version, length = struct.unpack_from(_HEAD, blob)
-    if mark != _MARK or version != _VERSION or len(blob) != length + _GUARD_LENGTH:
-        return None
-    body = blob[:-4]
-    if struct.unpack(">I", blob[-4:])[0] != binascii.crc32(body) & 0xFFFFFFFF:
-        return None
-    return body[_HEAD_LENGTH:]
-
-
 def provisioned(device_id: int, key: bytes, channel: int, receiver: bytes) -> dict[str, bytes]:
     """Return the NVS blobs, by their keys, of a new bip. Raises ValueError.
 
@@ -69,45 +40,6 @@ def provisioned(device_id: int, key: bytes, channel: int, receiver: bytes) -> di
     return {"settings": guard(settings), "counter1": guard(struct.pack(">II", 1, 1))}
 
 
-class Slots:
-    """One record in two NVS blobs, written in turn: a torn write leaves the one before."""
-
-    def __init__(self, nvs, name):
-        self._nvs = nvs
-        self._name = name
-        self._sequence = 0
-
-    def load(self):
-        """Return the newest whole record, or None."""
-        newest = None
-        for slot in "01":
-            payload = unguard(read_blob(self._nvs, self._name + slot))
-            if payload is None or len(payload) < 4:
-                continue
-            sequence = struct.unpack_from(">I", payload)[0]
-            if newest is None or sequence > self._sequence:
-                self._sequence = sequence
-                newest = payload[4:]
-        return newest
-
-    def save(self, record: bytes) -> None:
-        """Put `record` on storage. Raises OSError."""
-        self._sequence += 1
-        blob = guard(struct.pack(">I", self._sequence) + record)
-        self._nvs.set_blob(self._name + str(self._sequence & 1), blob)
-        self._nvs.commit()
-
-
-def read_blob(nvs, key):
-    """Return a blob of NVS, or None when there is none, or too long a one."""
-    buffer = bytearray(_BLOB_MAX)
-    try:
-        length = nvs.get_blob(key, buffer)
-    except OSError:
-        return None
-    return bytes(buffer[:length])
-
-
 class Storage:
     """All that a bip remembers. `random32()` is asked only when the counter is lost."""
 
@@ -115,8 +47,8 @@ class Storage:
         self._nvs = nvs
         self._rtc = rtc
         self._random32 = random32
-        self._counter = Slots(nvs, "counter")
-        self._open = Slots(nvs, "open")
+        self._counter = Pair(nvs, "counter")
+        self._open = Pair(nvs, "open")
         # From RTC memory; their defaults after a power cut.
         self.battery_mv = 0
         self.rssi_dbm = -128

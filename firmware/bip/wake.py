@@ -163,7 +163,7 @@ class Wake:
         sleep(self._button, self._storage, rest_ms)
 
 
-def run(board, button, storage):
+def run(board, button, storage, on_trial):
     """Run the bip; returns only when it is not provisioned."""
     settings = storage.settings()
     if settings is None:

@@ -22,7 +22,9 @@ Role = Literal["bip", "receiver"]
 
 FIRMWARE = Path(__file__).resolve().parents[3] / "firmware"
 DEFAULT_BOARD = "esp32_c3"
-_WIRE_MODULES = ("ccm", "counter", "frame", "serial", "window")
+# Where a bip keeps updates, beside what was flashed.
+_SLOTS = ("a", "b")
+_WIRE_MODULES = ("ccm", "counter", "frame", "image", "lms", "parcel", "serial", "window")
 
 
 def sources(role: Role, board: str = DEFAULT_BOARD) -> dict[str, Path]:
@@ -49,9 +51,15 @@ def sources(role: Role, board: str = DEFAULT_BOARD) -> dict[str, Path]:
 
 
 def stage(role: Role, directory: Path, board: str = DEFAULT_BOARD) -> None:
-    """Lay the files of `role` into `directory`, and nothing else. Raises TownError."""
-    if directory.exists():
-        shutil.rmtree(directory)
+    """Lay the files of `role` into `directory`; what is not theirs goes, but updates' slots stay.
+
+    Raises TownError.
+    """
+    for there in directory.iterdir() if directory.exists() else ():
+        if there.is_dir() and there.name not in _SLOTS:
+            shutil.rmtree(there)
+        elif there.is_file():
+            there.unlink()
     for name, source in sources(role, board).items():
         target = directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
