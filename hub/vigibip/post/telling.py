@@ -13,6 +13,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
 from vigibip.post.alarm import Alarm
+from vigibip.post.patience import in_time
 from vigibip.post.store import Store
 from vigibip.post.store.records import BoxMessageView, KnownBox, Told
 
@@ -106,7 +107,7 @@ class Telling:
     async def acknowledged(self, box_id: str, sequence: int) -> None:
         """The box has it on its disk. An acknowledgement of nothing outstanding is ignored."""
         try:
-            message = await self._store.acknowledge_message(box_id, sequence)
+            message = await in_time(self._store.acknowledge_message(box_id, sequence), self._clock)
         except StorageError:
             return  # it is sent again, and acknowledged again
         key = (box_id, sequence)
