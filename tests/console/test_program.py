@@ -45,6 +45,16 @@ async def next_event(lines: AsyncIterator[str], kind: str) -> dict[str, object]:
     raise AssertionError("the stream ended")
 
 
+@asynccontextmanager
+async def watching(client: httpx.AsyncClient) -> AsyncIterator[AsyncIterator[str]]:
+    """Log in and yield the page's stream behind its first picture."""
+    await let_in(client)
+    async with client.stream("GET", "/live") as stream:
+        lines = stream.aiter_lines()
+        await next_event(lines, "incidents")
+        yield lines
+
+
 async def test_a_commit_by_another_process_is_told_within_a_second(
     program: Program, site: Site, accounts: Accounts
 ) -> None:
@@ -86,10 +96,7 @@ async def test_a_session_that_ends_ends_its_stream(
     program: Program, site: Site, accounts: Accounts
 ) -> None:
     async with browser(program) as client:
-        await let_in(client)
-        async with client.stream("GET", "/live") as stream:
-            lines = stream.aiter_lines()
-            await next_event(lines, "incidents")
+        async with watching(client) as lines:
             await accounts.remove("alice")
             await next_event(lines, "over")
             assert [line async for line in lines if line] == []
@@ -99,30 +106,22 @@ async def test_a_session_that_ends_ends_its_stream(
 async def test_who_was_put_out_hears_of_nothing_that_came_after(
     program: Program, site: Site, accounts: Accounts
 ) -> None:
-    async with browser(program) as client:
-        await let_in(client)
-        async with client.stream("GET", "/live") as stream:
-            lines = stream.aiter_lines()
-            await next_event(lines, "incidents")
-            await accounts.remove("alice")
-            await site.press()
-            assert not any([line == "event: incidents" async for line in lines])
+    async with browser(program) as client, watching(client) as lines:
+        await accounts.remove("alice")
+        await site.press()
+        assert not any([line == "event: incidents" async for line in lines])
 
 
 async def test_open_streams_do_not_hold_its_end(
     program: Program, site: Site, accounts: Accounts
 ) -> None:
-    async with browser(program) as client:
-        await let_in(client)
-        async with client.stream("GET", "/live") as stream:
-            lines = stream.aiter_lines()
-            await next_event(lines, "incidents")
-            asked_s = time.monotonic()
-            code = await asyncio.to_thread(program.stop)
-            assert code == 0
-            # Without it the stream would hold it for as long as it lasts.
-            assert time.monotonic() - asked_s < 15
-            assert not any([line.startswith("event") async for line in lines])
+    async with browser(program) as client, watching(client) as lines:
+        asked_s = time.monotonic()
+        code = await asyncio.to_thread(program.stop)
+        assert code == 0
+        # Without it the stream would hold it for as long as it lasts.
+        assert time.monotonic() - asked_s < 15
+        assert not any([line.startswith("event") async for line in lines])
 
 
 async def test_requests_that_are_none_are_refused_by_the_server(program: Program) -> None:

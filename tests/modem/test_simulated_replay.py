@@ -13,6 +13,7 @@ from tests.modem.simulated_line import SUBMIT
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import UsageError
 from vigibip.modem.contract import SUBMIT_MAX_S, ModemError, ModemState
+from vigibip.modem.port import BytePort
 from vigibip.modem.serial_modem import SerialModem
 from vigibip.modem.settings import ModemSettings
 from vigibip.modem.simulated import GENERIC, SIM7600, InProcessPort, SimulatedLines, SimulatedModem
@@ -52,16 +53,21 @@ def test_each_holds_fictional_numbers_only(path: Path) -> None:
         assert set(re.findall(r"0B91([0-9A-F]{12})", pdu)) == {"3336990801F2"}
 
 
+def played(transcript: Transcript, clock: DrivenClock) -> tuple[Replay, BytePort, bytearray]:
+    """Return the replay, started, its open port, and what is heard there."""
+    modem = SimulatedModem(clock, PaperNetwork(), GENERIC, chance=random.Random(1))
+    replay = Replay(transcript, modem)
+    heard = bytearray()
+    opened = InProcessPort(replay).open(heard.extend, print)
+    replay.start()
+    return replay, opened, heard
+
+
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_played_again_it_says_what_was_said(path: Path) -> None:
     transcript = load(path)
     clock = DrivenClock()
-    replay = Replay(
-        transcript, SimulatedModem(clock, PaperNetwork(), GENERIC, chance=random.Random(1))
-    )
-    heard = bytearray()
-    opened = InProcessPort(replay).open(heard.extend, print)
-    replay.start()
+    replay, opened, heard = played(transcript, clock)
     for step in transcript.steps:
         if isinstance(step, Sent):
             opened.write(step.data)
@@ -104,12 +110,7 @@ async def test_a_modem_that_says_such_things_is_lived_with(path: Path) -> None:
 async def test_what_the_transcript_does_not_know_the_simulated_modem_answers() -> None:
     transcript = parse("# model: x\n> AT+CSQ\n< +CSQ: 1,99\n< OK")
     clock = DrivenClock()
-    replay = Replay(
-        transcript, SimulatedModem(clock, PaperNetwork(), GENERIC, chance=random.Random(1))
-    )
-    heard = bytearray()
-    opened = InProcessPort(replay).open(heard.extend, print)
-    replay.start()
+    replay, opened, heard = played(transcript, clock)
 
     async def answer(data: bytes) -> bytes:
         heard.clear()

@@ -16,6 +16,7 @@ from tests.support.bad_broker import (
     CONNECT,
     SUBSCRIBE,
     BadBroker,
+    let_in,
     publish,
     read_packet,
     reset,
@@ -60,11 +61,7 @@ def test_a_write_that_fails_while_a_message_is_handled_ends_the_session(
     in_hand, gone = threading.Event(), threading.Event()
 
     def behave(connection: ssl.SSLSocket) -> None:
-        assert read_packet(connection)[0] == CONNECT
-        connection.sendall(CONNACK)
-        kind, body = read_packet(connection)
-        assert kind == SUBSCRIBE
-        connection.sendall(suback(body))
+        let_in(connection)
         connection.sendall(publish(UP, b"a message that is answered"))
         assert in_hand.wait(DEADLINE_S)
         reset(connection)
@@ -179,9 +176,7 @@ async def test_a_broker_that_acknowledges_no_message_is_a_dead_link(
     authority: Authority, bad_broker: MakeBroker
 ) -> None:
     def behave(connection: ssl.SSLSocket) -> None:
-        read_packet(connection)
-        connection.sendall(CONNACK)
-        connection.sendall(suback(read_packet(connection)[1]))
+        let_in(connection)
         while True:
             read_packet(connection)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vigibip.sms.pdu import Submit
 from vigibip.town.books import PostBook
+from vigibip.town.driven.bip import DrivenBip
 from vigibip.town.driven.shop import DrivenShop
 from vigibip.town.driven.town import DrivenTown
 from vigibip.town.mobile import Mobile, MobilePlan, about
@@ -41,6 +42,14 @@ class SmsTown(DrivenTown):
         """Cut this shop's data; return once its box knows."""
         await shop.network.cut(Cut.REFUSED)
         await self.advance(2)
+
+    async def press_without_data(self, bip: DrivenBip, within_s: float) -> str:
+        """Have `bip` press, its shop's data cut, and let `within_s` pass; return the alert."""
+        shop = next(shop for shop in self.shops if bip in shop.bips)
+        await self.cut_data(shop)
+        bip.press()
+        await self.advance(within_s)
+        return bip.alert_ids[-1]
 
     def at_s(self, stage: str, subject: str) -> list[float]:
         """When `subject` reached `stage`, each time."""

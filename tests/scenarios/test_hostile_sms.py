@@ -18,10 +18,7 @@ pytestmark = pytest.mark.xdist_group("driven-town")
 
 async def heard_alert(town: SmsTown) -> str:
     """Have the first shop press without data; return the text that a stranger taps."""
-    shop = town.shops[0]
-    await town.cut_data(shop)
-    shop.bips[0].press()
-    await town.advance(120)
+    await town.press_without_data(town.shops[0].bips[0], 120)
     assert town.kinds[:2] == ["alert", "receipt"]
     return town.texts[0][1]
 

@@ -74,10 +74,7 @@ async def test_data_returns_in_the_middle_and_it_is_one_alert(tmp_path: Path) ->
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await town.cut_data(shop)
-        bip.press()
-        await town.advance(1)
-        (alert_id,) = bip.alert_ids
+        alert_id = await town.press_without_data(bip, 1)
         await shop.network.restore()
         await town.advance(180)
         assert len(town.at_s("sms.alert.delivered", alert_id)) == 1, "it was in the modem already"
@@ -90,10 +87,7 @@ async def test_the_sms_is_first_and_data_brings_the_same_alert_again(tmp_path: P
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await town.cut_data(shop)
-        bip.press()
-        await town.advance(0.5)
-        (alert_id,) = bip.alert_ids
+        alert_id = await town.press_without_data(bip, 0.5)
         await town.advance_to("sms.alert.delivered", alert_id)
         # The receipt's SMS never comes, so the box sends the alert once more as soon as it can.
         town.phones.operator.change(lost=1.0)
@@ -179,9 +173,7 @@ async def test_the_box_loses_power_and_its_modem_with_it(tmp_path: Path) -> None
     async with sms_town(tmp_path) as town:
         (shop,) = town.shops
         bip = shop.bips[0]
-        await town.cut_data(shop)
-        bip.press()
-        await town.advance(1)
+        await town.press_without_data(bip, 1)
         await shop.cut_power()
         await shop.network.cut(Cut.REFUSED)
         await town.advance(300)

@@ -46,6 +46,15 @@ def _exactly(connection: ssl.SSLSocket, size: int) -> bytes:
     return data
 
 
+def let_in(connection: ssl.SSLSocket) -> None:
+    """Acknowledge connection and subscription, as a broker does that is well."""
+    assert read_packet(connection)[0] == CONNECT
+    connection.sendall(CONNACK)
+    kind, body = read_packet(connection)
+    assert kind == SUBSCRIBE
+    connection.sendall(suback(body))
+
+
 def reset(connection: ssl.SSLSocket) -> None:
     """End the connection as a broker does whose machine fell over."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
