@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from vigibip.base.errors import ConfigurationError
 
@@ -20,6 +21,19 @@ class Settings(BaseModel):
 
 
 S = TypeVar("S", bound=Settings)
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        # The names are the files of the machine's tzdata package, which Debian always has.
+        raise ValueError("no time zone of this name is in /usr/share/zoneinfo") from error
+    return name
+
+
+TimeZoneName = Annotated[str, AfterValidator(_known_zone)]
+"""A name that ZoneInfo takes: of the hours that people read, whatever the machine is set to."""
 
 
 def load_settings(model: type[S], path: Path) -> S:

@@ -6,21 +6,12 @@ import itertools
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from vigibip.base.config import Settings
+from vigibip.base.config import Settings, TimeZoneName
 from vigibip.sms.settings import SmsModemSettings
 
 _Step = Annotated[float, Field(ge=10, le=86_400, allow_inf_nan=False)]
-
-
-def _known_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        # The names are the files of the machine's tzdata package, which Debian always has.
-        raise ValueError("no time zone of this name is in /usr/share/zoneinfo") from error
-    return name
 
 
 class ProbeSettings(Settings):
@@ -47,7 +38,7 @@ class SmsSettings(SmsModemSettings):
     """When the next SMS go while there is no receipt, counted from the first one."""
     retry_every_s: _Step = 1_800.0
     """Then on and on."""
-    time_zone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Paris"
+    time_zone: TimeZoneName = "Europe/Paris"
     """Of the hours that the SMS tell, whatever the machine's own is set to."""
     probe: ProbeSettings = ProbeSettings()
 

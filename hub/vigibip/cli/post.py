@@ -67,9 +67,8 @@ def incidents(
     as_json: AsJson = False,
 ) -> None:
     """Lister les incidents : d'abord les ouverts, le dernier appui en tête."""
-    found = with_store(
-        post_settings(config), lambda store: store.incidents(open_only=not closed, limit=limit)
-    )
+    settings = post_settings(config)
+    found = with_store(settings, lambda store: store.incidents(open_only=not closed, limit=limit))
     if as_json:
         print_json([asdict(one) for one in found])
         return
@@ -77,7 +76,7 @@ def incidents(
         print("aucun incident" if closed else "aucun incident ouvert")
     for one in found:
         number = "--" if one.number is None else f"{one.number:02d}"
-        opened = one.opened_at.astimezone().strftime("%d/%m %H:%M:%S")
+        opened = one.opened_at.astimezone(settings.zone).strftime("%d/%m %H:%M:%S")
         by = f", {one.answered_by}" if one.answered_by else ""
         print(
             f"{number}  {opened}  {_STATES[one.state.value]}{by}"

@@ -1,7 +1,7 @@
 """`vigibip post phone|officer|status`: the second path's numbers, and how the post stands."""
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -117,12 +117,12 @@ def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     if as_json:
         print_json(asdict(told))
     else:
-        _print(told)
+        _print(told, settings.zone)
     if told.faults or not told.running:
         raise typer.Exit(1)
 
 
-def _print(told: "PostStanding") -> None:
+def _print(told: "PostStanding", zone: tzinfo) -> None:
     from vigibip.base.catalogue import catalogue
     from vigibip.console.words import FAULTS, MODEM_STATES, UNKNOWN_FAULT
 
@@ -144,8 +144,8 @@ def _print(told: "PostStanding") -> None:
             print(f"    {modem.advice}")
     print(f"boîtiers : {len(told.boxes)}")
     for box in told.boxes:
-        heard = f" ({_moment(box.heard_at)})" if box.heard_at else ""
-        proven = f" ({_moment(box.proven_at)})" if box.proven_at else ""
+        heard = f" ({_moment(box.heard_at, zone)})" if box.heard_at else ""
+        proven = f" ({_moment(box.proven_at, zone)})" if box.proven_at else ""
         print(
             f"  {box.box_id}  {box.shop} : données : {_DATA[box.data]}{heard} ;"
             f" SMS : {_SMS[box.sms]}{proven}"
@@ -154,12 +154,12 @@ def _print(told: "PostStanding") -> None:
     for fault in told.faults:
         about = f" ({fault.subject})" if fault.subject else ""
         title = say(FAULTS.get(fault.kind, UNKNOWN_FAULT).title)
-        print(f"  {title}{about}, depuis {_moment(fault.since)}")
+        print(f"  {title}{about}, depuis {_moment(fault.since, zone)}")
         print(f"    {fault.kind}  {fault.detail}".rstrip())
 
 
-def _moment(at: datetime) -> str:
-    return at.astimezone().strftime("%d/%m %H:%M")
+def _moment(at: datetime, zone: tzinfo) -> str:
+    return at.astimezone(zone).strftime("%d/%m %H:%M")
 
 
 def _number(settings: "PostSettings", text: str) -> str:

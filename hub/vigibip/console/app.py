@@ -46,12 +46,14 @@ class Console:
         clock = clock or SystemClock()
         self._store = Store(settings.store_path, clock=clock)
         self._accounts = Accounts(accounts_path(settings), clock=clock)
-        self._pages = Pages(settings.language, clock)
+        self._pages = Pages(settings.language, clock, settings.zone)
         behind_https = settings.console.behind_https
         door = Door(self._accounts, Throttle(clock), self._pages, behind_https=behind_https)
         desk = Desk(self._store, door, self._pages, clock)
         lock_file = settings.data_dir / "post.lock"
-        self._live = desk.live = Live(self._store, clock, desk.render, lambda: post_runs(lock_file))
+        self._live = desk.live = Live(
+            self._store, clock, settings.zone, desk.render, lambda: post_runs(lock_file)
+        )
         app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
         app.mount("/static", StaticFiles(directory=_STATIC))
         door.add_routes(app)

@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, tzinfo
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
@@ -63,12 +63,14 @@ class Live:
         self,
         store: Store,
         clock: Clock,
+        zone: tzinfo,
         render: Callable[[Picture], str],
         post_runs: Callable[[], bool | None],
     ) -> None:
         self._store = store
         self._second_path = SecondPathStore(store, clock)
         self._clock = clock
+        self._zone = zone
         self._render = render
         self._post_runs = post_runs
         self._changed = asyncio.Condition()
@@ -100,7 +102,7 @@ class Live:
         async with self._refreshing:
             version = await self._store.data_version()
             # Times of day are told without their day until it is over.
-            today = self._clock.utc().astimezone().date()
+            today = self._clock.utc().astimezone(self._zone).date()
             stands = (version, self._post_runs(), today)
             if self._snapshot is not None and stands == self._shown:
                 self._snapshot = replace(self._snapshot, read_s=self._clock.monotonic_s())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 class Pages:
     """The console's templates in one language."""
 
-    def __init__(self, language: str, clock: Clock) -> None:
+    def __init__(self, language: str, clock: Clock, zone: tzinfo) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -32,7 +32,7 @@ class Pages:
         self._environment.install_gettext_translations(  # type: ignore[attr-defined]
             catalogue(language), newstyle=True
         )
-        self._environment.filters["clock"] = _clock_filter(clock)
+        self._environment.filters["clock"] = _clock_filter(clock, zone)
         self._environment.globals.update(language=language, words=words)
 
     def render(self, template: str, **values: Any) -> str:
@@ -49,11 +49,11 @@ class Pages:
         return self.page("refusal.html", status=status, code=status, refusal=told)
 
 
-def _clock_filter(clock: Clock) -> Callable[[datetime], str]:
+def _clock_filter(clock: Clock, zone: tzinfo) -> Callable[[datetime], str]:
     def told(moment: datetime) -> str:
         """Return the local time of day, with the day when it is not today."""
-        local = moment.astimezone()
-        today = clock.utc().astimezone().date()
+        local = moment.astimezone(zone)
+        today = clock.utc().astimezone(zone).date()
         return local.strftime("%H:%M:%S" if local.date() == today else "%d/%m %H:%M")
 
     return told

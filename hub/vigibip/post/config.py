@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints
 
-from vigibip.base.config import Settings, load_settings
+from vigibip.base.config import Settings, TimeZoneName, load_settings
 from vigibip.post.sms_settings import SmsSettings
 from vigibip.radio.settings import VoiceSettings
 
@@ -126,6 +127,8 @@ class PostSettings(Settings):
 
     data_dir: Path = Path("/var/lib/vigibip-post")
     language: Literal["fr", "en"] = "fr"
+    time_zone: TimeZoneName = "Europe/Paris"
+    """Of the hours that the console shows."""
     broker: BrokerSettings = BrokerSettings()
     public_broker: BrokerSettings | None = None
     """The broker as boxes reach it; None: as the post itself does."""
@@ -140,6 +143,10 @@ class PostSettings(Settings):
     """How often the daemon looks for what another process, the console, has committed."""
     radio_watch_s: Annotated[float, Field(ge=0.1, le=3600)] = 2
     """How often it looks at what each radio says of itself."""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
 
     @property
     def store_path(self) -> Path:
