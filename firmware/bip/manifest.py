@@ -15,6 +15,8 @@ module("feel.py")
 module("button.py")
 module("air.py")
 module("update.py")
+module("trial.py")
+module("flash.py")
 module("ticks.py", base_path="../shared")
 package(
     "wire",

@@ -41,10 +41,10 @@ def opened(nvs):
     return pair, bytearray(kept)
 
 
-def choose(nvs) -> tuple[int, bool]:
+def choose(nvs):
     """Return (which slot this start runs, whether it is on trial): it has a start less by then."""
     pair, record = opened(nvs)
-    slot: int = record[TRIAL]
+    slot = record[TRIAL]
     if slot != FLASHED:
         try:
             if record[HAD] < STARTS:
@@ -57,7 +57,7 @@ def choose(nvs) -> tuple[int, bool]:
     return record[CURRENT], False
 
 
-def fail(nvs, slot: int) -> None:
+def fail(nvs, slot):
     """The program in `slot` is no good: the one before it is in force. Raises OSError."""
     pair, record = opened(nvs)
     if slot == FLASHED:
@@ -75,6 +75,7 @@ def enter() -> bool:
     """Let the imports of this start find the program in force; return whether it is on trial."""
     import esp32
 
+    on_trial: bool
     slot, on_trial = choose(esp32.NVS(NAMESPACE))
     if slot != FLASHED:
         sys.path.insert(0, FOLDERS[slot])

@@ -11,86 +11,17 @@ The air is the runner's: it asks for what `wants` tells and hands in what comes.
 import os
 from hashlib import sha256
 
-from slots import (
-    CANDIDATE_AT,
-    CURRENT,
-    FLASHED,
-    FLOOR_AT,
-    FOLDERS,
-    HAD,
-    PREVIOUS,
-    RECORD_LENGTH,
-    REFUSED_AT,
-    TRIAL,
-    opened,
-)
+from flash import clear, digest_of, read, remove, size_of
+from slots import FLASHED, FOLDERS
+from trial import HEAD_FILE, read_head
 from wire import image, lms
 from wire.parcel import PIECE_LENGTH
 
 # Files are written in steps of this size: each costs an erased block, each piece would be too much.
 _STEP = 2048
-_READ = 256
 # A file whose bytes are not what the head says is fetched again so often, then nothing is.
 _TRIES = 3
-_HEAD_FILE = "/head"
 _PART_FILE = "/part"
-
-
-class State:
-    """What NVS knows of the slots. Whatever changes it raises OSError when it is not kept."""
-
-    def __init__(self, nvs):
-        self._pair, self._record = opened(nvs)
-
-    def current(self) -> int:
-        """Return the slot in force."""
-        return self._record[CURRENT]
-
-    def on_trial(self) -> int:
-        """Return the slot on trial, FLASHED for none."""
-        return self._record[TRIAL]
-
-    def floor(self) -> int:
-        """Return the edition below which none is taken."""
-        return int.from_bytes(self._record[FLOOR_AT:CANDIDATE_AT], "big")
-
-    def refused(self) -> bytes:
-        """Return what names the last image that failed, or was signed and not for this bip."""
-        return bytes(self._record[REFUSED_AT:RECORD_LENGTH])
-
-    def free(self) -> int:
-        """Return the slot that an update may fill."""
-        return 1 if self._record[CURRENT] != 1 else 2
-
-    def claim(self) -> None:
-        """The free slot is about to be filled: from now on nothing goes back to it."""
-        slot = self.free()
-        if slot in (self._record[PREVIOUS], self._record[TRIAL]):
-            if slot == self._record[PREVIOUS]:
-                self._record[PREVIOUS] = FLASHED
-            self._record[TRIAL] = FLASHED
-            self._pair.save(self._record)
-
-    def activate(self, name: bytes) -> None:
-        """Let the free slot be on trial from the next start on. name: 8 bytes, of its image."""
-        self._record[TRIAL] = self.free()
-        self._record[HAD] = 0
-        self._record[CANDIDATE_AT:REFUSED_AT] = name
-        self._pair.save(self._record)
-
-    def confirm(self, edition: int) -> None:
-        """The program on trial has shown that it works: it is in force now."""
-        self._record[PREVIOUS] = self._record[CURRENT]
-        self._record[CURRENT] = self._record[TRIAL]
-        self._record[TRIAL] = FLASHED
-        self._record[FLOOR_AT:CANDIDATE_AT] = max(self.floor(), edition).to_bytes(4, "big")
-        self._pair.save(self._record)
-
-    def refuse(self, name: bytes) -> None:
-        """Note that the image of this name is not to be asked for again."""
-        if self.refused() != name:
-            self._record[REFUSED_AT:RECORD_LENGTH] = name
-            self._pair.save(self._record)
 
 
 class Update:
@@ -110,7 +41,14 @@ class Update:
         self._tries = 0
         self.ended = ""
         self.is_ready = False
-        self._forget()
+        self._image = 0
+        self._pieces = 0
+        self._at = 0  # the byte of the image that comes next
+        self._start = bytearray()  # head and signature, while they come
+        self._digest = b""
+        self._files: list[tuple[str, int, bytes]] = []
+        self._number = 0  # of the file that comes next
+        self._step = bytearray()  # of that file, not yet written
         if not self._signature_length:
             self.ended = "no signer"
         else:
@@ -158,14 +96,11 @@ class Update:
     # The head.
 
     def _forget(self):
-        self._image = 0
-        self._pieces = 0
-        self._at = 0  # the byte of the image that comes next
-        self._start = bytearray()  # head and signature, while they come
+        self._image = self._pieces = self._at = self._number = 0
+        self._start = bytearray()
+        self._step = bytearray()
         self._digest = b""
         self._files = []
-        self._number = 0  # of the file that comes next
-        self._step = bytearray()  # of that file, not yet written
 
     def _is_known(self, name):
         encoded = name.to_bytes(4, "big")
@@ -210,7 +145,7 @@ class Update:
         self._clear()
         with open(self._folder + _PART_FILE, "wb") as file:
             file.write(start)
-        os.rename(self._folder + _PART_FILE, self._folder + _HEAD_FILE)
+        os.rename(self._folder + _PART_FILE, self._folder + HEAD_FILE)
         self._at = whole
         if rest:
             self._feed(rest)
@@ -241,7 +176,7 @@ class Update:
 
     def _go_on(self):
         """Take up what an earlier wake left."""
-        start = read(self._folder + _HEAD_FILE, image.HEAD_MAX + self._signature_length)
+        start = read(self._folder + HEAD_FILE, image.HEAD_MAX + self._signature_length)
         if start is None:
             return
         length = len(start) - self._signature_length
@@ -325,75 +260,5 @@ class Update:
     def _clear(self):
         self._state.claim()
         # The head first: without it, whatever else is left is nobody's.
-        remove(self._folder + _HEAD_FILE)
+        remove(self._folder + HEAD_FILE)
         clear(self._folder)
-
-
-def confirm(state) -> None:
-    """The program on trial works: let it be in force. Raises OSError."""
-    head = read_head(FOLDERS[state.on_trial()])
-    state.confirm(image.unpack_head(head, image.FOR_BIP)[1] if head else 0)
-
-
-def read_head(folder):
-    """Return the head of the image in `folder`, None when none is there."""
-    start = read(folder + _HEAD_FILE, image.HEAD_MAX)
-    if start is None:
-        return None
-    try:
-        return start[: image.head_length(start)]
-    except image.ImageRefused:
-        return None
-
-
-def read(path, most):
-    """Return the first `most` bytes of a file, None when there is none."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(most)
-    except OSError:
-        return None
-
-
-def size_of(path) -> int:
-    """Return a file's size, 0 for a folder, -1 when there is none."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return -1
-    return 0 if found[0] & 0x4000 else found[6]
-
-
-def digest_of(path) -> bytes:
-    """Return the SHA-256 of a file, that of nothing when there is none."""
-    found = sha256()
-    try:
-        with open(path, "rb") as file:
-            while True:
-                block = file.read(_READ)
-                if not block:
-                    break
-                found.update(block)
-    except OSError:
-        pass
-    return found.digest()
-
-
-def remove(path) -> None:
-    """Remove a file if it is there."""
-    if size_of(path) >= 0:
-        os.remove(path)
-
-
-def clear(folder) -> None:
-    """Let `folder` be there, and empty."""
-    if size_of(folder) < 0:
-        os.mkdir(folder)
-        return
-    for name in os.listdir(folder):
-        path = folder + "/" + name
-        if os.stat(path)[0] & 0x4000:
-            clear(path)
-            os.rmdir(path)
-        else:
-            os.remove(path)
