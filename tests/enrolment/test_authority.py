@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import ConfigurationError, RefusedError, StorageError, UsageError
+from vigibip.base.private_files import write_atomically
 from vigibip.post.authority import Authority, new_private_key
 
 BOX = "box-0a1b2c3d"
@@ -169,6 +170,32 @@ def test_files_are_kept_until_hosts_change_or_the_end_nears(tmp_path: Path) -> N
     late = Authority.load(tmp_path / "a", DrivenClock(NOW + timedelta(days=9.5 * 365)))
     third = late.server_files("broker", ["localhost", "127.0.0.1"]).certificate.read_bytes()
     assert third != second
+
+
+@pytest.mark.parametrize("refused", ["issued.jsonl", ".new-client-post.pem"])
+def test_a_disk_that_takes_nothing_leaves_a_certificate_in_use_until_its_end(
+    tmp_path: Path, refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Authority.create(tmp_path / "a", DrivenClock(NOW)).client_files("post")
+    late = Authority.load(tmp_path / "a", DrivenClock(NOW + timedelta(days=9.5 * 365)))
+    too_late = Authority.load(tmp_path / "a", DrivenClock(NOW + timedelta(days=10.5 * 365)))
+
+    def write(path: Path, content: bytes, mode: int = 0o600) -> None:
+        if path.name == refused:
+            raise StorageError("no space left on device")
+        write_atomically(path, content, mode)
+
+    with monkeypatch.context() as full:
+        full.setattr("vigibip.post.authority.write_atomically", write)
+        full.setattr("vigibip.post.authority_files.write_atomically", write)
+        kept = late.client_files("post").load_certificate()
+        assert kept is not None
+        assert kept.not_valid_after_utc == NOW + timedelta(days=10 * 365)
+        with pytest.raises(StorageError):
+            too_late.client_files("post")
+    made = late.client_files("post").load_certificate()
+    assert made is not None
+    assert made.not_valid_after_utc > kept.not_valid_after_utc
 
 
 def test_a_key_without_its_certificate_is_replaced(authority: Authority) -> None:

@@ -8,8 +8,10 @@ import os
 import queue
 import socket
 import ssl
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,17 @@ async def until(met: Callable[[], object], deadline_s: float = DEADLINE_S) -> No
         if time.monotonic() > end_s:
             raise AssertionError("the condition was not met in time")
         await asyncio.sleep(0.005)
+
+
+@contextmanager
+def held_writer(store: Store) -> Iterator[None]:
+    """The disk takes its time: nothing is committed until this ends."""
+    held = threading.Event()
+    store._writer.submit(lambda _: held.wait(30))
+    try:
+        yield
+    finally:
+        held.set()
 
 
 @dataclass

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.post.harness import Site, until
+from tests.post.harness import Site, held_writer, until
 from vigibip.base.clock import DrivenClock, SystemClock
 from vigibip.base.errors import StorageError
 from vigibip.post import answers, lane
@@ -43,6 +43,23 @@ def test_a_part_that_ends_by_a_mistake_ends_the_process(
     )
     with pytest.raises(PartEndedError):
         run_post(settings)
+
+
+async def test_a_disk_that_hangs_does_not_keep_the_post_from_ending(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await site.add_box()
+    with held_writer(site.store), monkeypatch.context() as timely:
+        # The store's work does take time now.
+        timely.setattr(site.clock, "settle", site.clock.run_ready)
+        box.press(ONE)
+        await until(lambda: ("post.received", ONE) in site.stamps)
+        ending = asyncio.create_task(site.stop_post())
+        for _ in range(60):
+            await site.clock.advance(1)
+        await until(ending.done)
+        await ending
+        assert box.receipts == []
 
 
 async def test_an_end_that_was_asked_for_is_no_failure(site: Site) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import random
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -15,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tests.post.harness import BoxClient, Site, until
+from tests.post.harness import BoxClient, Site, held_writer, until
 from vigibip.alert import topics
 from vigibip.alert.life import IncidentState
 from vigibip.alert.messages import MESSAGE_MAX_BYTES, Alert, AnswerAck, BoxStatus, seal_message
@@ -41,17 +40,6 @@ async def parked(site: Site) -> list[str]:
 async def still_serves(site: Site, box: BoxClient, alert_id: str = "ffffffff00000001") -> None:
     box.press(alert_id)
     await until(lambda: alert_id in box.accepted)
-
-
-@contextmanager
-def held_writer(store: Store) -> Iterator[None]:
-    """The disk takes its time: nothing is committed until this ends."""
-    held = threading.Event()
-    store._writer.submit(lambda _: held.wait(30))
-    try:
-        yield
-    finally:
-        held.set()
 
 
 @contextmanager

@@ -9,25 +9,33 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import ipaddress
 import json
+import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from vigibip.base.clock import Clock, SystemClock
-from vigibip.base.errors import ConfigurationError, RefusedError, StorageError, UsageError
+from vigibip.base.errors import ConfigurationError, StorageError, UsageError
 from vigibip.base.private_files import make_private_directory, write_atomically
 from vigibip.post.authority_files import KeyPairFiles
+from vigibip.post.certificates import (
+    PublicKeySource,
+    checked_key,
+    general_name,
+    key_usage,
+    subject,
+)
+
+_log = logging.getLogger(__name__)
 
 # A lapsed certificate silences a shop, and nobody is there to see it: a thief is dealt with by
 # revocation, not by expiry. Renewal is by enrolling again.
@@ -42,8 +50,6 @@ BACKDATED_BY = timedelta(days=2)
 
 _IDENTITY = re.compile(r"post|box-[0-9a-z]{8}")
 _SERVER_NAME = re.compile(r"[a-z]{1,20}")
-
-PublicKeySource = x509.CertificateSigningRequest | ec.EllipticCurvePublicKey
 
 
 def new_private_key() -> ec.EllipticCurvePrivateKey:
@@ -107,7 +113,7 @@ class Authority:
         now = clock.utc()
         # The name carries part of the key, so that two posts' authorities are never mixed up.
         key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-        name = _name(f"VigiBip {key_id.digest[:4].hex()}")
+        name = subject(f"VigiBip {key_id.digest[:4].hex()}")
         certificate = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -117,7 +123,7 @@ class Authority:
             .not_valid_before(now - BACKDATED_BY)
             .not_valid_after(now + AUTHORITY_LIFETIME)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(_key_usage(authority=True), critical=True)
+            .add_extension(key_usage(authority=True), critical=True)
             .add_extension(key_id, critical=False)
             .sign(key, hashes.SHA256())
         )
@@ -174,7 +180,7 @@ class Authority:
         """
         if not _IDENTITY.fullmatch(identity):
             raise UsageError(f"not an identity of this post: {identity!r}")
-        public_key = _checked_key(source)
+        public_key = checked_key(source)
         builder = self._leaf(identity, public_key, CLIENT_LIFETIME).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )
@@ -185,7 +191,7 @@ class Authority:
 
         `hosts` are DNS names and IP addresses. Raises UsageError when one is neither.
         """
-        names = [_general_name(host) for host in hosts]
+        names = [general_name(host) for host in hosts]
         if not names:
             raise UsageError("a server certificate needs a name")
         key = new_private_key()
@@ -198,19 +204,35 @@ class Authority:
 
     def client_files(self, identity: str) -> KeyPairFiles:
         """Return certificate and key of `identity` in the directory, made when needed."""
-        files = KeyPairFiles.named(self._directory, f"client-{identity}")
-        if not self._usable(files, hosts=None):
+
+        def issue() -> tuple[str, str]:
             key = new_private_key()
-            files.write(self.issue_client(key.public_key(), identity), private_key_pem(key))
-        return files
+            return self.issue_client(key.public_key(), identity), private_key_pem(key)
+
+        return self._kept(KeyPairFiles.named(self._directory, f"client-{identity}"), None, issue)
 
     def server_files(self, name: str, hosts: Sequence[str]) -> KeyPairFiles:
         """Return certificate and key of the server `name`, made anew when `hosts` changed."""
         if not _SERVER_NAME.fullmatch(name):
             raise UsageError(f"not a server's name: {name!r}")
         files = KeyPairFiles.named(self._directory, f"server-{name}")
-        if not self._usable(files, hosts=hosts):
-            files.write(*self.issue_server(hosts))
+        return self._kept(files, hosts, lambda: self.issue_server(hosts))
+
+    def _kept(
+        self,
+        files: KeyPairFiles,
+        hosts: Sequence[str] | None,
+        issue: Callable[[], tuple[str, str]],
+    ) -> KeyPairFiles:
+        """Return `files`, made anew when needed. Raises StorageError when the disk takes nothing
+        new, unless what is there serves on for today."""
+        if not self._usable(files, hosts, RENEW_BEFORE_END):
+            try:
+                files.write(*issue())
+            except StorageError as error:
+                if not self._usable(files, hosts, timedelta()):
+                    raise
+                _log.error("an old certificate is used on: %s", error)
         return files
 
     def issued(self) -> list[Issued]:
@@ -252,14 +274,14 @@ class Authority:
         now = self._clock.utc()
         return (
             x509.CertificateBuilder()
-            .subject_name(_name(common_name))
+            .subject_name(subject(common_name))
             .issuer_name(self._certificate.subject)
             .public_key(public_key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - BACKDATED_BY)
             .not_valid_after(min(now + lifetime, self._certificate.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(key_usage(authority=False), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()),
@@ -284,18 +306,20 @@ class Authority:
             write_atomically(path, before + line.encode("ascii") + b"\n")
         return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
-    def _usable(self, files: KeyPairFiles, hosts: Sequence[str] | None) -> bool:
+    def _usable(
+        self, files: KeyPairFiles, hosts: Sequence[str] | None, for_at_least: timedelta
+    ) -> bool:
         certificate = files.load_certificate()
         if certificate is None or certificate.issuer != self._certificate.subject:
             return False
-        if certificate.not_valid_after_utc - self._clock.utc() < RENEW_BEFORE_END:
+        if certificate.not_valid_after_utc - self._clock.utc() < for_at_least:
             return False
         if certificate.serial_number in self._revocations():
             return False
         if hosts is None:
             return True
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-        return list(names) == [_general_name(host) for host in hosts]
+        return list(names) == [general_name(host) for host in hosts]
 
     def _revocations(self) -> dict[int, datetime]:
         try:
@@ -328,50 +352,6 @@ class Authority:
             yield
         finally:
             os.close(descriptor)
-
-
-def _name(common_name: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
-
-
-def _key_usage(authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _checked_key(source: PublicKeySource) -> ec.EllipticCurvePublicKey:
-    if isinstance(source, x509.CertificateSigningRequest):
-        try:
-            signed = source.is_signature_valid
-            key = source.public_key()
-        except (ValueError, InvalidSignature, TypeError) as error:
-            raise RefusedError(f"the signing request cannot be read: {error}") from error
-        if not signed:
-            raise RefusedError("the signing request was not signed by its own key")
-    else:
-        key = source
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise RefusedError("only P-256 keys are certified")
-    return key
-
-
-def _general_name(host: str) -> x509.GeneralName:
-    try:
-        return x509.IPAddress(ipaddress.ip_address(host))
-    except ValueError:
-        pass
-    if not re.fullmatch(r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", host):
-        raise UsageError(f"neither a DNS name nor an IP address: {host!r}")
-    return x509.DNSName(host)
 
 
 def _parse_issued(line: str) -> Issued:

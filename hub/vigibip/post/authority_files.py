@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from vigibip.base.errors import StorageError
 from vigibip.base.private_files import write_atomically
 
 
@@ -23,9 +24,16 @@ class KeyPairFiles:
         return cls(directory / f"{name}.pem", directory / f"{name}.key")
 
     def write(self, certificate_pem: str, key_pem: str) -> None:
-        """Put both on the disk. Raises StorageError."""
-        write_atomically(self.key, key_pem.encode("ascii"))
-        write_atomically(self.certificate, certificate_pem.encode("ascii"))
+        """Put both on the disk. Raises StorageError, and leaves what was there on a full one."""
+        directory, name = self.key.parent, self.key.stem
+        staged = KeyPairFiles.named(directory, f".new-{name}")
+        write_atomically(staged.key, key_pem.encode("ascii"))
+        write_atomically(staged.certificate, certificate_pem.encode("ascii"))
+        try:
+            staged.key.replace(self.key)
+            staged.certificate.replace(self.certificate)
+        except OSError as error:
+            raise StorageError(f"{self.certificate}: {error.strerror or error}") from error
 
     def load_certificate(self) -> x509.Certificate | None:
         """Return the certificate; None unless both files are there and belong together.

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from typing import Any
 
 from vigibip.base.clock import Clock
-from vigibip.base.errors import StorageError, UsageError, VigibipError
+from vigibip.base.errors import StorageError, VigibipError
 from vigibip.base.trace import Trace
 from vigibip.modem.contract import Modem
 from vigibip.post.answers import Answers
@@ -26,8 +24,10 @@ from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.intake import Intake
 from vigibip.post.known_boxes import KnownBoxes
 from vigibip.post.opening import Opening
+from vigibip.post.patience import done_in_time, in_a_thread
 from vigibip.post.radio_watch import RadioWatch
 from vigibip.post.relay import Relay
+from vigibip.post.running import hold, let_go
 from vigibip.post.second_path import SecondPath
 from vigibip.post.store import Store
 from vigibip.post.store.copying import read_saved
@@ -42,6 +42,8 @@ from vigibip.sms.contract import SmsProvider
 _log = logging.getLogger(__name__)
 
 _WATCH_RETRY_S = 1.0
+# Of each part that waits for the disk; whoever supervises the process kills it some time later.
+_END_PATIENCE_S = 5.0
 
 
 class PostDaemon:
@@ -193,7 +195,7 @@ class PostDaemon:
         settings = self._settings
         authority = Authority.load(settings.authority_dir, clock=self._clock)
         tls = tls_context(authority.certificate_path, authority.client_files("post"))
-        self._held = _hold(settings)
+        self._held = hold(settings)
         try:
             self._running = True
             if not await self._opening.open():
@@ -233,14 +235,17 @@ class PostDaemon:
         _log.info("the post serves %d boxes on %d radios", len(self._boxes), len(self._radios))
 
     async def stop(self) -> None:
-        """End in order: nothing new comes in, what came in is committed, the radios fall silent."""
+        """End in order: nothing new comes in, what came in is committed, the radios fall silent.
+
+        A disk that hangs is not waited for: boxes keep what has no receipt.
+        """
         self._stopping = True
         if self._enrolment is not None:
             await self._enrolment.stop()
         if self._running:
-            await self._second_path.stop()
+            await self._ended("the second path", self._second_path.stop())
         if self._link is not None:
-            await self._intake.stop()
+            await self._ended("the intake", self._intake.stop())
             await self._link.stop()
         await self._relay.stop()
         tasks = [*self._tasks, *([] if self._preparing is None else [self._preparing])]
@@ -251,10 +256,17 @@ class PostDaemon:
         for radio in self._radios:
             await radio.close()
         if self._running:
-            await self._faults.stop()
+            await self._ended("what is wrong", self._faults.stop())
             self._running = False
-            await asyncio.to_thread(self.store.close)
-        _let_go(self._held)
+            await self._ended("the store", asyncio.wrap_future(in_a_thread(self.store.close)))
+        let_go(self._held)
+
+    async def _ended(self, name: str, end: Awaitable[None]) -> None:
+        ending = asyncio.ensure_future(end)
+        if not await done_in_time(ending, self._clock, _END_PATIENCE_S):
+            _log.error("%s does not end: the disk does not answer", name)
+            return
+        ending.result()
 
     async def _take_up(self) -> None:
         """Begin with what the store holds; it may have been opened late. Raises StorageError."""
@@ -365,32 +377,3 @@ def _radios(settings: PostSettings, clips: ClipStore | None, clock: Clock) -> li
     if voice is None or clips is None:
         return []
     return [VoiceRadio(voice, clips, clock)]
-
-
-def _hold(settings: PostSettings) -> list[int]:
-    """Hold the directory for this process; it is given back when the process ends, however.
-
-    The directory itself is locked: a full or read-only disk has no room for a lock file. The
-    console looks at the file beside it.
-    """
-    held: list[int] = []
-    try:
-        held.append(os.open(settings.data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        _let_go(held)
-        if isinstance(error, BlockingIOError):
-            raise UsageError(f"another post serves {settings.data_dir}") from error
-        raise StorageError(f"{settings.data_dir}: {error.strerror}") from error
-    try:
-        seen = settings.data_dir / "post.lock"
-        held.append(os.open(seen, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        fcntl.flock(held[1], fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        _log.error("the console cannot see that the post runs: %s", error.strerror)
-    return held
-
-
-def _let_go(held: list[int]) -> None:
-    while held:
-        os.close(held.pop())

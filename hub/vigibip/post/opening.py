@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.post.errors import NewerStoreError
 from vigibip.post.faults import FaultKind, Faults
-from vigibip.post.patience import done_in_time
+from vigibip.post.patience import done_in_time, in_a_thread
 from vigibip.post.store import Store
 
 _log = logging.getLogger(__name__)
@@ -74,25 +72,9 @@ class Opening:
 
     async def _start(self) -> None:
         if self._under_way is None:
-            self._under_way = asyncio.wrap_future(_in_a_thread(self._store.start))
+            self._under_way = asyncio.wrap_future(in_a_thread(self._store.start))
         under_way = self._under_way
         if not await done_in_time(under_way, self._clock, _PATIENCE_S):
             raise StorageError("the disk does not answer")
         self._under_way = None
         under_way.result()
-
-
-def _in_a_thread(run: Callable[[], None]) -> Future[None]:
-    """Run this in a thread of its own, which no end of the process waits for."""
-    done: Future[None] = Future()
-
-    def work() -> None:
-        try:
-            run()
-        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=work, name="post-opening", daemon=True).start()
-    return done

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from vigibip.base.clock import Clock
@@ -55,3 +57,19 @@ class OneAtATime:
         task = asyncio.ensure_future(work)
         self._under_way = task
         return await in_time(task, self._clock)
+
+
+def in_a_thread(run: Callable[[], None]) -> Future[None]:
+    """Run this in a thread of its own, which no end of the process waits for."""
+    done: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            run()
+        except BaseException as error:  # noqa: BLE001 - handed to whoever waits
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=work, name="post-disk", daemon=True).start()
+    return done
