@@ -227,6 +227,34 @@ async def test_a_modem_that_begins_to_search_after_the_press_is_tried_too(
     assert [sms.key for _, sms in box.sms.queue] == [f"alert:{alert}"]
 
 
+async def test_a_box_that_starts_again_and_again_keeps_to_the_pauses(box: SmsBox, bip: Bip) -> None:
+    alert = await box.press(bip)
+    went = [box.clock.monotonic_s() for _ in box.alerts()]
+    for _ in range(90):
+        await box.restart()
+        await box.clock.advance(20)
+        went += [box.clock.monotonic_s() for _ in box.alerts()]
+    # 1800 s: a minute after the first, then 4, 10 and 30 minutes, each time by the run that is
+    # there when the pause is over.
+    assert [round(at_s / 60) for at_s in went] == [0, 1, 5, 15]
+    # A press that is new has no pause.
+    second = await box.press(bip)
+    assert [str(one.alerts[0]) for one in box.alerts()] == [second]
+    await box.post_says(SmsKind.RECEIPT, alert)
+    assert box.sql("SELECT count(*) FROM sms_left") == [(2,)]
+    await box.press(bip)
+    assert box.sql("SELECT count(*) FROM sms_left") == [(2,)]
+
+
+async def test_what_had_not_left_before_a_restart_goes_at_once(box: SmsBox, bip: Bip) -> None:
+    box.sms.held = True
+    alert = await box.press(bip)
+    box.sms.queue.clear()
+    await box.restart()
+    await box.clock.advance(5)
+    assert [sms.key for _, sms in box.sms.queue] == [f"alert:{alert}"]
+
+
 async def test_what_waits_in_the_modem_keeps_its_turn(box: SmsBox, bip: Bip) -> None:
     box.sms.held = True
     first = await box.press(bip)

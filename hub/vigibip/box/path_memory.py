@@ -18,11 +18,12 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import Contacts
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.box.faults import FaultCode, Faults
-from vigibip.box.store import PathRecord, SecondPathContents, Store
+from vigibip.box.store import LeftRecord, PathRecord, SecondPathContents, Store
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
 from vigibip.wire import window
@@ -89,6 +90,8 @@ class PathMemory:
         self._following: asyncio.Task[bool] | None = None
         """Waits for the one under way, and writes what there is by then."""
         self._retry_set = False
+        self._left: dict[AlertId, LeftRecord] = {}
+        self._keeping: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
         self.changed: Callable[[], None] = lambda: None
         """Called when `ready` or `contacts` changed."""
@@ -97,6 +100,7 @@ class PathMemory:
         """Take in what the disk holds, and reserve the first block; call it in the event loop."""
         record = contents.paths.get(self._record.keys, self._record)
         self._contacts = _read_contacts(record.contacts)
+        self._left = dict(contents.left)
         self._next = record.up_reserved
         self._rise_to_clock()
         self._reserved = self._next
@@ -111,7 +115,7 @@ class PathMemory:
 
     @property
     def writing(self) -> bool:
-        return self._under_way is not None
+        return self._under_way is not None or bool(self._keeping)
 
     @property
     def contacts(self) -> Contacts | None:
@@ -158,6 +162,34 @@ class PathMemory:
         utc = self._trust.utc_if_sure()
         if utc is not None:
             self._record = replace(self._record, proven_utc=utc)
+
+    def left_before(self, alert_id: AlertId) -> tuple[int, float] | None:
+        """Return how often the alert left by SMS, and how many seconds ago; None: nobody knows."""
+        left, utc = self._left.get(alert_id), self._trust.utc_if_sure()
+        if left is None or utc is None or utc < left.last_utc:
+            return None
+        return left.count, (utc - left.last_utc).total_seconds()
+
+    def has_left(self, alert_id: AlertId) -> None:
+        """The network took the alert's SMS just now: a restart is no reason to repeat it."""
+        utc = self._trust.utc_if_sure()
+        if utc is None:
+            return
+        before = self._left.get(alert_id)
+        left = LeftRecord(count=1 if before is None else before.count + 1, last_utc=utc)
+        self._left[alert_id] = left
+        task = asyncio.create_task(self._keep_left(alert_id, left))
+        self._keeping.add(task)
+        task.add_done_callback(self._keeping.discard)
+
+    def waits_no_more(self, alert_id: AlertId) -> None:
+        self._left.pop(alert_id, None)
+
+    async def _keep_left(self, alert_id: AlertId, left: LeftRecord) -> None:
+        try:
+            await self._store.write_left(alert_id, left)
+        except StorageError as error:
+            _log.warning("that an alert left by SMS was not written: %s", error)
 
     def take_contacts(self, contacts: Contacts) -> None:
         """Keep a newer edition; an older one is a copy of what was said before."""

@@ -50,7 +50,7 @@ def sms_schedule(settings: SmsSettings) -> Schedule:
 class _Waiting:
     """One alert that was handed over and has no receipt."""
 
-    __slots__ = ("alert", "failures", "gone", "handed_s", "number")
+    __slots__ = ("alert", "failures", "gone", "handed_s", "number", "rests_until_s")
 
     def __init__(self) -> None:
         self.alert: Alert | None = None
@@ -61,6 +61,8 @@ class _Waiting:
         """It left, or was given up: nothing of it waits in the modem's queue."""
         self.failures = 0
         """Since the last hand-over."""
+        self.rests_until_s = 0.0
+        """An earlier run's SMS has its pause until then."""
 
 
 class SmsCarrier:
@@ -122,10 +124,21 @@ class SmsCarrier:
     def send(self, alert: Alert) -> bool:
         if not self.up:
             return False
-        waiting = self._waiting.setdefault(alert.alert, _Waiting())
+        now_s = self._clock.monotonic_s()
+        waiting = self._waiting.get(alert.alert)
+        if waiting is None:
+            waiting = self._waiting[alert.alert] = _Waiting()
+            waiting.rests_until_s = now_s + self._rest_s(alert.alert)
+            if waiting.rests_until_s > now_s:
+                waiting.gone = True
+                self._timers.call_in(
+                    waiting.rests_until_s - now_s, lambda: self._rested(alert.alert)
+                )
         waiting.alert = alert
-        waiting.handed_s = self._clock.monotonic_s()
+        waiting.handed_s = now_s
         waiting.failures = 0
+        if now_s < waiting.rests_until_s:
+            return True
         if waiting.number < 0 or waiting.gone:
             waiting.number += 1
         # Else it has not left for that number yet: written anew, it keeps its turn there.
@@ -134,6 +147,7 @@ class SmsCarrier:
 
     def withdraw(self, alert: str) -> None:
         """Its receipt came, by whichever way: what has not left yet stays here."""
+        self._path.memory.waits_no_more(AlertId.parse(alert))
         if self._waiting.pop(alert, None) is not None:
             self._path.withdraw(f"{_PREFIX}:{alert}")
 
@@ -173,7 +187,9 @@ class SmsCarrier:
     def sms_left(self, key: str) -> None:
         if (waiting := self._of(key)) is not None and not waiting.gone:
             waiting.gone = True
-            self._trace.stamp("box.sms_sent", key.partition(":")[2])
+            alert = key.partition(":")[2]
+            self._trace.stamp("box.sms_sent", alert)
+            self._path.memory.has_left(AlertId.parse(alert))
 
     def sms_failed(self, key: str, error: SmsError) -> None:
         waiting = self._of(key)
@@ -199,6 +215,25 @@ class SmsCarrier:
         return self._waiting.get(key.partition(":")[2])
 
     # Out
+
+    def _rest_s(self, alert: str) -> float:
+        """Return what is left of the pause since an earlier run's SMS of this alert.
+
+        A box that starts again and again would send one each time.
+        """
+        left = self._path.memory.left_before(AlertId.parse(alert))
+        if left is None:
+            return 0.0
+        count, ago_s = left
+        pauses_s = self.schedule.again_s
+        return max(0.0, pauses_s[min(count, len(pauses_s)) - 1] - ago_s)
+
+    def _rested(self, alert: str) -> None:
+        waiting = self._waiting.get(alert)
+        # A later hand-over may have been quicker.
+        if waiting is not None and waiting.number < 0 and self._events is not None:
+            waiting.number += 1
+            self._write(waiting)
 
     def _write(self, waiting: _Waiting) -> None:
         alert, numbers = waiting.alert, self._path.post_numbers

@@ -27,7 +27,12 @@ from vigibip.box.store.records import (
     HeardRecord,
     WindowRecord,
 )
-from vigibip.box.store.second_path import OfficerCallRecord, PathRecord, SecondPathContents
+from vigibip.box.store.second_path import (
+    LeftRecord,
+    OfficerCallRecord,
+    PathRecord,
+    SecondPathContents,
+)
 
 __all__ = [
     "AlertRecord",
@@ -35,6 +40,7 @@ __all__ = [
     "DeviceRecord",
     "EarlyAnswerRecord",
     "HeardRecord",
+    "LeftRecord",
     "NewerSchemaError",
     "OfficerCallRecord",
     "PathRecord",
@@ -130,6 +136,10 @@ class Store:
     async def write_path(self, path: PathRecord) -> None:
         """Bring what the SMS path remembers to what is given."""
         await self._run(lambda connection: second_path.write_path(connection, path))
+
+    async def write_left(self, alert_id: AlertId, left: LeftRecord) -> None:
+        """Keep that an alert left by SMS."""
+        await self._run(lambda connection: second_path.write_left(connection, alert_id, left))
 
     async def write_calls(self, calls: Sequence[OfficerCallRecord]) -> None:
         """Keep calls to the officer; the code of an answered one is used up with it."""

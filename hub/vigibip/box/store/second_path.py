@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from vigibip.alert.ids import AlertId
@@ -41,6 +41,14 @@ class OfficerCallRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeftRecord:
+    """How often an alert left by SMS, and when last."""
+
+    count: int
+    last_utc: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecondPathContents:
     """All that a starting box needs of it."""
 
@@ -51,6 +59,8 @@ class SecondPathContents:
     """Digests of the officer's codes that were used here, whatever contacts say later."""
     wrong_codes: int = 0
     """How many wrong ones came in a row."""
+    left: Mapping[AlertId, LeftRecord] = field(default_factory=dict)
+    """Of the alerts that wait for their receipt."""
 
 
 NOTHING = SecondPathContents(paths={}, calls=(), used_codes=frozenset())
@@ -88,6 +98,13 @@ def read_second_path(connection: sqlite3.Connection) -> SecondPathContents:
         calls=calls,
         used_codes=used,
         wrong_codes=0 if wrong is None else wrong[0],
+        left={
+            AlertId(row[0], row[1]): LeftRecord(count=row[2], last_utc=_EPOCH + row[3] * _MS)
+            for row in connection.execute(
+                "SELECT device, press, count, last_ms FROM sms_left "
+                "JOIN alerts USING (device, press) WHERE receipt IS NULL"
+            )
+        },
     )
 
 
@@ -107,6 +124,18 @@ def write_path(connection: sqlite3.Connection, path: PathRecord) -> None:
             path.contacts,
             _to_ms(path.proven_utc),
         ),
+    )
+
+
+def write_left(connection: sqlite3.Connection, alert_id: AlertId, left: LeftRecord) -> None:
+    """Keep that the alert left by SMS, and forget those that wait no more."""
+    connection.execute(
+        "DELETE FROM sms_left WHERE (device, press) NOT IN "
+        "(SELECT device, press FROM alerts WHERE receipt IS NULL)"
+    )
+    connection.execute(
+        "INSERT OR REPLACE INTO sms_left (device, press, count, last_ms) VALUES (?, ?, ?, ?)",
+        (*alert_id, left.count, _to_ms(left.last_utc)),
     )
 
 
