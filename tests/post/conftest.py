@@ -9,6 +9,7 @@ import pytest
 
 from tests.post.harness import Site
 from tests.post.place import Place
+from tests.post.relay_rig import Workers
 from vigibip.base.clock import DrivenClock
 from vigibip.post.store import Store
 
@@ -36,6 +37,15 @@ def store(tmp_path: Path, clock: DrivenClock) -> Iterator[Store]:
     made.start()
     yield made
     made.close()
+
+
+@pytest.fixture
+async def workers(store: Store, clock: DrivenClock) -> AsyncIterator[Workers]:
+    made = Workers(store, clock)
+    yield made
+    for worker in made.all:
+        await worker.die()
+        assert not worker.ended
 
 
 @pytest.fixture
