@@ -21,6 +21,7 @@ from vigibip.alert.sms_form import (
     VERSION,
     SmsKind,
     SmsMessage,
+    find_author,
     has_form,
     plain_words,
     read_sms,
@@ -294,3 +295,12 @@ def test_nothing_else_of_another_version_is_believed() -> None:
     ):
         with pytest.raises(BadMessageError):
             read_sms(KEY, text)
+
+
+def test_the_author_is_found_by_his_key_alone() -> None:
+    for _, message, text in GOLDEN:
+        assert find_author({"other": OTHER_KEY, "mine": KEY}, text) == ("mine", message)
+        with pytest.raises(BadMacError):
+            find_author({"other": OTHER_KEY}, text)
+        with pytest.raises(BadMacError):
+            find_author({}, text)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
 
-from tests.post.sms_site import SmsBox, SmsSite
+from tests.post.sms_site import STRANGER, SmsBox, SmsSite
 from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import authenticate
-from vigibip.alert.sms_form import SmsKind
+from vigibip.alert.sms_form import SmsKind, SmsMessage, find_author
 from vigibip.base.clock import DrivenClock
 from vigibip.base.errors import StorageError
 from vigibip.post.store import Store
@@ -228,3 +228,51 @@ async def test_an_alert_of_a_newer_version_is_an_incident_and_tells_so(town: Sms
     assert box.receipts == [[PRESS]]
     assert town.post is not None
     assert ("version-newer", box.box_id) in town.post.faults
+
+
+async def test_a_press_under_a_number_that_the_post_was_not_told_is_told_to_people(
+    town: SmsSite,
+) -> None:
+    box, other = await town.add_sms_box(), await town.add_sms_box("Boulangerie")
+    assert town.post is not None
+    refused = ("message-refused", box.box_id)
+    heard = box.press(AGAIN)
+    await town.pass_sms()
+    texts = len(box.handset.texts)
+    # A copy of what was taken, and what no box's key made: nothing to tell.
+    town.bring(STRANGER, heard)
+    town.bring(STRANGER, other.alert_text(PRESS).replace("Centre", "Sud"))
+    await town.pass_sms()
+    assert not [kind for kind, _ in town.post.faults if kind == "message-refused"]
+    town.bring(STRANGER, box.alert_text(PRESS))
+    await town.pass_sms()
+    assert town.post.faults[refused].endswith("UTC")
+    assert ("message-refused", other.box_id) not in town.post.faults
+    assert town.post.sms_counts["stranger"] == 3
+    assert len(box.handset.texts) == texts
+    assert set(town.radio.numbers) == {1}, "the first press, repeated"
+    (incident,) = await town.store.incidents()
+    assert incident.presses == 1
+
+
+async def test_strangers_cost_so_many_looks_a_minute_and_no_more(
+    town: SmsSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = await town.add_sms_box()
+    looks: list[str] = []
+
+    def counted(keys: Mapping[str, bytes], text: str) -> tuple[str, SmsMessage]:
+        looks.append(text)
+        return find_author(keys, text)
+
+    monkeypatch.setattr("vigibip.post.sms_intake.find_author", counted)
+    for _ in range(30):
+        town.bring(STRANGER, box.alert_text(PRESS).replace("Centre", "Sud"))
+    await town.pass_sms()
+    assert town.post is not None
+    assert (town.post.sms_counts["stranger"], len(looks)) == (30, 20)
+    await town.advance(60)
+    town.bring(STRANGER, box.alert_text(PRESS))
+    await town.pass_sms()
+    assert len(looks) == 21
+    assert ("message-refused", box.box_id) in town.post.faults

@@ -28,6 +28,7 @@ import itertools
 import re
 import struct
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -110,7 +111,7 @@ def write_sms(key: bytes, words: str, message: SmsMessage) -> str:
     body = _pack(message)
     room = PART_SEPTETS - len(" #") - len(_code(body + bytes(MAC_LENGTH)))
     said = plain_words(words)[:room].rstrip()
-    code = _code(body + _mac(key, said, body))
+    code = _code(body + authenticate(key, _signed(said, body), MAC_LENGTH))
     return f"{said} #{code}" if said else f"#{code}"
 
 
@@ -120,11 +121,21 @@ def read_sms(key: bytes, text: str) -> SmsMessage:
     Raises BadMessageError when it has not the form, and BadMacError when `key` did not make it;
     whatever a field holds is looked at only behind the HMAC. No error's text repeats the SMS.
     """
+    return find_author({"": key}, text)[1]
+
+
+def find_author(keys: Mapping[str, bytes], text: str) -> tuple[str, SmsMessage]:
+    """Return whose key of these made the message in `text`, and the message.
+
+    Raises as `read_sms`. Costs some microseconds a key.
+    """
     said, codes = _split(text)
     for packed in codes:
         body, mac = packed[:-MAC_LENGTH], packed[-MAC_LENGTH:]
-        if hmac.compare_digest(mac, _mac(key, said, body)):
-            return _unpack(body)
+        signed = _signed(said, body)
+        for name, key in keys.items():
+            if hmac.compare_digest(mac, authenticate(key, signed, MAC_LENGTH)):
+                return name, _unpack(body)
     raise BadMacError("SMS authentication failed")
 
 
@@ -242,8 +253,8 @@ def _unpack(body: bytes) -> SmsMessage:
     return message
 
 
-def _mac(key: bytes, said: str, body: bytes) -> bytes:
-    return authenticate(key, _DOMAIN + _covered(said) + b"\0" + body, MAC_LENGTH)
+def _signed(said: str, body: bytes) -> bytes:
+    return _DOMAIN + _covered(said) + b"\0" + body
 
 
 def _code(packed: bytes) -> str:

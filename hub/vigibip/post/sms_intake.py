@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Coroutine
 from datetime import datetime, timedelta
 from typing import Any
 
 from vigibip.alert.messages import Alert, BadMacError, BadMessageError
-from vigibip.alert.sms_form import VERSION, SmsKind, SmsMessage, has_form, read_sms
+from vigibip.alert.sms_form import (
+    VERSION,
+    SmsKind,
+    SmsMessage,
+    find_author,
+    has_form,
+    read_sms,
+)
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
@@ -42,6 +49,8 @@ _AHEAD_MAX = timedelta(minutes=2)
 _AGE_MAX_S = 10**8
 # Whoever forges a box's number makes the post look its keys up; a box comes again after a minute.
 _LOOK_UP_EACH_S = 30.0
+# Of strangers' SMS, so many a minute are held against every box's key: some milliseconds each.
+_STRANGERS_PER_MIN = 20
 _COUNTED = {Committed.COPY: "copy", Committed.OLD: "old", Committed.REVOKED: "revoked"}
 
 
@@ -69,6 +78,7 @@ class SmsIntake:
         self._trace = trace
         self._tasks: set[asyncio.Task[None]] = set()
         self._looked_up_s: dict[str, float] = {}
+        self._strangers_s: deque[float] = deque(maxlen=_STRANGERS_PER_MIN)
         self.counts: Counter[str] = Counter()
         """SMS by what was made of them."""
 
@@ -88,6 +98,7 @@ class SmsIntake:
         box_id = self._boxes.of_phone(sms.sender)
         if box_id is None:
             self.counts["stranger"] += 1
+            self._look_at_stranger(sms)
             return
         message = await self._open(box_id, sms.text)
         if message is None:
@@ -142,6 +153,25 @@ class SmsIntake:
             return None
         box = self._boxes.get(box_id)
         return self._read(box, text) if changed and box is not None else None
+
+    def _look_at_stranger(self, sms: IncomingSms) -> None:
+        """It is dropped; but people are told of a press whose box proves it under a new number."""
+        now_s = self._clock.monotonic_s()
+        full = len(self._strangers_s) == _STRANGERS_PER_MIN
+        if not has_form(sms.text) or (full and now_s - self._strangers_s[0] < 60):
+            return
+        self._strangers_s.append(now_s)
+        try:
+            keys = {box_id: box.up_key for box_id, box in self._boxes.items()}
+            box_id, message = find_author(keys, sms.text)
+        except (BadMacError, BadMessageError):
+            return
+        fresh = self._boxes.judge_sms(box_id, message.sequence) == window.NEW
+        if message.kind is SmsKind.ALERT and fresh:
+            self.counts["new-number"] += 1
+            pressed = when_pressed(self._alert(message, sms.sent_utc), self._clock.utc())
+            told = f"SMS: proven, from a number that is not its own, pressed {pressed}"
+            self._faults.raise_fault(FaultKind.MESSAGE_REFUSED, box_id, told)
 
     def _unverified(self, box_id: str) -> None:
         self.counts["unverified"] += 1
