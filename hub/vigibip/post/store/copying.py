@@ -23,10 +23,10 @@ from vigibip.post.errors import NewerStoreError
 from vigibip.post.patience import done_in_time
 from vigibip.post.store import boxes, rounds
 from vigibip.post.store.database import migrate, open_engine
+from vigibip.post.store.file import MIGRATIONS
 from vigibip.post.store.incidents import IntakeRules
 from vigibip.post.store.records import KnownBox, RoundTask
 from vigibip.post.store.schema import HEAD_REVISION
-from vigibip.post.store.store import MIGRATIONS
 
 # Not by this process: when one closes a file, POSIX drops the locks that SQLite, here too, holds
 # on it. And whoever hangs on a dying disk must not be us. The log goes second: it may be gone.
