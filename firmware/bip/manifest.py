@@ -17,6 +17,7 @@ module("air.py")
 module("update.py")
 module("trial.py")
 module("flash.py")
+module("selftest.py")
 module("ticks.py", base_path="../shared")
 package(
     "wire",

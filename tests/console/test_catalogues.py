@@ -26,6 +26,7 @@ def shown() -> set[str | tuple[str, ...]]:
     methods = [
         ("console/words.py", "python"),
         ("modem/advice.py", "python"),
+        ("workshop/words.py", "python"),
         ("console/templates/**.html", "jinja2"),
     ]
     found = extract_from_dir(HUB, methods, {"jinja2": {}}, keywords={"_": None, "ngettext": (1, 2)})

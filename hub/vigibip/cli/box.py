@@ -78,15 +78,28 @@ def run(
 
 @app.command()
 def pair(
-    device: DeviceId,
     name: Annotated[str, typer.Option("--name", help="Où ou à qui est ce bip.")],
+    device: Annotated[
+        str | None, typer.Option("--device", help="Identifiant du bip : 8 chiffres hexa.")
+    ] = None,
+    label: Annotated[
+        bool, typer.Option("--label", help="Lire l'étiquette du bip à la place (un lecteur de QR).")
+    ] = False,
     config: Config = DEFAULT_CONFIG,
 ) -> None:
-    """Appairer un bip ; sa clé (32 chiffres hexa) est lue sur l'entrée standard."""
+    """Appairer un bip ; sa clé (32 chiffres hexa) ou son étiquette vient de l'entrée standard."""
     settings = _settings(config)
     from vigibip.box.pairing import pair_device
 
-    pair_device(settings, device, name, sys.stdin.readline(256))
+    if label == (device is not None):
+        raise UsageError("soit --device, soit --label")
+    said = sys.stdin.readline(256)
+    if device is None:
+        from vigibip.workshop.label import Label
+
+        read = Label.parse(said)
+        device, said = f"{read.device_id:08x}", read.key.hex()
+    pair_device(settings, device, name, said)
     print(f"bip {device} appairé")
 
 

@@ -10,17 +10,18 @@ import importlib
 import importlib.util
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
 
 from vigibip.town.errors import TownError
+from vigibip.workshop import firmware_files
+from vigibip.workshop.errors import WorkshopError
+from vigibip.workshop.firmware_files import FIRMWARE, Role
 
-Role = Literal["bip", "receiver"]
+__all__ = ["DEFAULT_BOARD", "FIRMWARE", "Role", "board_pins", "load", "sources", "stage"]
 
-FIRMWARE = Path(__file__).resolve().parents[3] / "firmware"
 DEFAULT_BOARD = "esp32_c3"
 # Where a bip keeps updates, beside what was flashed.
 _SLOTS = ("a", "b")
@@ -29,25 +30,10 @@ _WIRE_MODULES = ("ccm", "counter", "frame", "image", "lms", "parcel", "serial", 
 
 def sources(role: Role, board: str = DEFAULT_BOARD) -> dict[str, Path]:
     """Return the source of each file on the flash, by its path there. Raises TownError."""
-    folder = FIRMWARE / role
-    manifest = folder / "manifest.py"
-    if not manifest.is_file():
-        raise TownError(f"{manifest} is missing: the town needs the firmware of a checkout")
-    found = {"board.py": FIRMWARE / "boards" / f"{board}.py"}
-
-    def module(path: str, base_path: str = ".") -> None:
-        found[path] = (folder / base_path / path).resolve()
-
-    def package(path: str, files: Sequence[str], base_path: str = ".") -> None:
-        for name in files:
-            found[f"{path}/{name}"] = (folder / base_path / path / name).resolve()
-
-    code = compile(manifest.read_text(encoding="utf-8"), str(manifest), "exec")
-    exec(code, {"module": module, "package": package})  # noqa: S102 - our own file
-    missing = [str(source) for source in found.values() if not source.is_file()]
-    if missing:
-        raise TownError(f"{manifest} names files that are not there: {', '.join(missing)}")
-    return found
+    try:
+        return firmware_files.sources(role, board)
+    except WorkshopError as error:
+        raise TownError(str(error)) from error
 
 
 def stage(role: Role, directory: Path, board: str = DEFAULT_BOARD) -> None:

@@ -42,6 +42,11 @@ class NVS:
             raise OSError(-0x1109, "ESP_ERR_NVS_KEY_TOO_LONG")
         self._changed[key] = bytes(value)
 
+    def erase_key(self, key: str) -> None:
+        # Gone at once: with what else was changed, no commit could bring it back.
+        self._changed.pop(key, None)
+        os.remove(self._folder + "/" + key)
+
     def commit(self) -> None:
         for key, value in self._changed.items():
             path = self._folder + "/" + key

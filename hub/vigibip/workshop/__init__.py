@@ -1,0 +1,1 @@
+"""Flashing, provisioning, pairing, labels and the self-test of bips and receivers."""

@@ -1,0 +1,248 @@
+"""A board on the bench: the real MicroPython interpreter behind a serial port that can be pulled.
+
+The port is a raw pseudo-terminal. A soft reset ends the interpreter, and a new one takes its
+place; the flash (LittleFS) and NVS are files and stay. Power comes through the cable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import secrets
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+import tty
+from collections.abc import Callable
+from pathlib import Path
+
+from vigibip.town import device_tree
+from vigibip.town.shims import bus_messages as messages
+
+_START = Path(__file__).with_name("bench_board_start.py")
+_SHIMS = Path(messages.__file__).parent
+_LAUNCH = (
+    "import sys; sys.path.append(sys.argv[1]); import micropython_run; "
+    "micropython_run.run_main(['micropython', *sys.argv[2:]])"
+)
+_FLASH_BYTES = 512 * 1024
+_BANNER = b'Type "help()" for more information.\r\n>>> '
+_CTRL_A = b"\x01"
+_CTRL_D = 4
+_DEADLINE_S = 60
+_TAP_S = 0.1
+
+
+def _nothing(_: bytes) -> None:
+    return None
+
+
+class BenchBoard:
+    """`port` is there while the cable is plugged in. `close` ends the interpreter."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = directory / "port"
+        self.directory = directory
+        self.on_bytes: Callable[[bytes], None] = _nothing
+        """Told what the computer has just said; it may pull the cable."""
+        self.motor_edges = 0
+        self.resets = 0
+        pins = device_tree.board_pins()
+        self._button, self._motor, self._battery = pins["BUTTON"], pins["MOTOR"], pins["BATTERY"]
+        self.battery_mv = 4000
+        self._button_level = 1
+        self._tapping = False
+        self._tapped_s = 0.0
+        self._flash = directory / "flash.img"
+        if not self._flash.exists():
+            self._flash.write_bytes(b"\xff" * _FLASH_BYTES)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._bus: socket.socket | None = None
+        self._child_line = -1
+        self._device = self._computer = -1
+        self._thread: threading.Thread | None = None
+        self._pulled = threading.Event()
+
+    # The cable, and hands.
+
+    def plug(self) -> None:
+        """Plug it in: power, and a port."""
+        self.pull()
+        self._device, self._computer = os.openpty()
+        tty.setraw(self._computer)
+        self._pulled.clear()
+        self._start()
+        fresh = self.port.with_name("port.new")
+        fresh.unlink(missing_ok=True)
+        fresh.symlink_to(os.ttyname(self._computer))
+        fresh.rename(self.port)
+        self._thread = threading.Thread(target=self._carry, name="bench board", daemon=True)
+        self._thread.start()
+
+    def pull(self) -> None:
+        """Pull the cable: the port hangs up, and the interpreter has no power any more."""
+        self._pulled.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(_DEADLINE_S)
+            self._thread = None
+
+    def close(self) -> None:
+        self.pull()
+
+    def tap(self, on: bool) -> None:
+        """Press and let go again and again, or stop and let go: the device looks when it can."""
+        self._tapping = on
+        if not on:
+            self.release()
+
+    def wait_reset(self, count: int = 1) -> None:
+        """Return once it was reset `count` times."""
+        end_s = time.monotonic() + _DEADLINE_S
+        while self.resets < count:
+            if time.monotonic() > end_s:
+                raise TimeoutError(f"{self.resets} resets, not {count}")
+            time.sleep(0.01)
+
+    def press(self) -> None:
+        self._level(0)
+
+    def release(self) -> None:
+        self._level(1)
+
+    def nvs(self) -> dict[str, bytes]:
+        """Return what lies in its NVS."""
+        folder = self.directory / "nvs" / "vigibip"
+        if not folder.is_dir():
+            return {}
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    # The interpreter.
+
+    def _start(self) -> None:
+        spec = importlib.util.find_spec("micropython_run")
+        assert spec is not None
+        assert spec.origin is not None
+        name = f"vigibip-bench-{os.getpid()}-{secrets.token_hex(6)}"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+            listener.bind(b"\0" + name.encode())
+            listener.listen(1)
+            listener.settimeout(_DEADLINE_S)
+            self._child_line, child_side = os.openpty()
+            tty.setraw(child_side)
+            self._child = subprocess.Popen(
+                [
+                    *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(Path(spec.origin).parent)),
+                    *("-X", "heapsize=65536w", "-i", str(_START)),
+                    *(name, str(self.directory.resolve())),
+                ],
+                stdin=child_side,
+                stdout=child_side,
+                stderr=child_side,
+                env={"MICROPYPATH": f"{_SHIMS}:.frozen", "PATH": os.environ["PATH"]},
+                start_new_session=True,
+            )
+            os.close(child_side)
+            self._bus, _ = listener.accept()
+        self._say(messages.PIN, bytes((self._button, self._button_level)))
+        self._say(messages.ANALOG, struct.pack(">BI", self._battery, self.battery_mv * 500))
+        self._say(messages.WAKE, bytes((1, 0, 0)))
+        said = b""
+        while not said.endswith(_BANNER):
+            said += self._read_child()
+
+    def _read_child(self) -> bytes:
+        readable, _, _ = select.select([self._child_line], [], [], _DEADLINE_S)
+        if not readable:
+            raise TimeoutError("the interpreter does not start")
+        try:
+            return os.read(self._child_line, 4096)
+        except OSError as error:
+            raise TimeoutError("the interpreter died at its start") from error
+
+    def _end_child(self) -> None:
+        if self._child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child.pid, signal.SIGKILL)
+            self._child.wait()
+            self._child = None
+        if self._bus is not None:
+            self._bus.close()
+            self._bus = None
+        if self._child_line >= 0:
+            os.close(self._child_line)
+            self._child_line = -1
+
+    def _carry(self) -> None:
+        try:
+            while not self._pulled.is_set():
+                self._carry_once()
+        finally:
+            # The port's name goes before the port, as udev does it.
+            self.port.unlink(missing_ok=True)
+            self._end_child()
+            os.close(self._device)
+            os.close(self._computer)
+
+    def _carry_once(self) -> None:
+        if self._tapping and time.monotonic() - self._tapped_s > _TAP_S:
+            self._tapped_s = time.monotonic()
+            self._level(1 - self._button_level)
+        sources: list[int | socket.socket] = [self._device, self._child_line]
+        if self._bus is not None:
+            sources.append(self._bus)
+        readable, _, _ = select.select(sources, [], [], 0.02)
+        # What it has said comes before what it has done.
+        if self._child_line in readable:
+            try:
+                said = os.read(self._child_line, 4096)
+            except OSError:
+                self._soft_reset()
+                return
+            os.write(self._device, said)
+        elif self._bus in readable:
+            self._from_bus()
+            return
+        if self._device in readable:
+            said = os.read(self._device, 4096)
+            self.on_bytes(said)
+            if not self._pulled.is_set():
+                os.write(self._child_line, said)
+
+    def _soft_reset(self) -> None:
+        self._end_child()
+        os.write(self._device, b"MPY: soft reboot\r\n")
+        self._start()
+        os.write(self._child_line, _CTRL_A)
+
+    def _from_bus(self) -> None:
+        assert self._bus is not None
+        try:
+            packet = self._bus.recv(messages.PACKET_MAX)
+        except ConnectionError:
+            packet = b""  # it died with something unread
+        if not packet:
+            self._bus.close()
+            self._bus = None
+        elif packet[0] == messages.OUTPUT and packet[1] == self._motor:
+            self.motor_edges += 1
+        elif packet[0] == messages.RESET:
+            self._end_child()
+            self._start()
+            self.resets += 1
+
+    def _level(self, level: int) -> None:
+        self._button_level = level
+        if self._bus is not None:
+            self._say(messages.PIN, bytes((self._button, level)))
+
+    def _say(self, kind: int, body: bytes) -> None:
+        assert self._bus is not None
+        with contextlib.suppress(BrokenPipeError, ConnectionError):
+            self._bus.send(bytes((kind,)) + body)
