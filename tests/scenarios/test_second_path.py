@@ -209,3 +209,23 @@ async def test_a_modem_that_hangs_delays_nothing_that_data_carries(
         # That it refuses PDUs is only seen by giving it one.
         await town.advance(120 if kind is HangKind.PDU_REFUSED else 20)
         assert names(shop.bips[1])[-1] == "delivered", "and it works again"
+
+
+@pytest.mark.parametrize("smashed", [True, False])
+async def test_a_box_that_is_smashed_after_a_press_by_sms_is_told_and_no_other(
+    tmp_path: Path, smashed: bool
+) -> None:
+    async with sms_town(tmp_path) as town:
+        (shop,) = town.shops
+        bip = shop.bips[0]
+        await town.cut_data(shop)
+        bip.press()
+        await town.advance(30)
+        assert names(bip)[:2] == ["heard", "delivered"]
+        if smashed:
+            await shop.cut_power()
+        # The post takes the alert for a sign of life of 40 minutes; a box that lives says more.
+        await town.advance(2700)
+        assert town.post is not None
+        lost = [kind for kind, _ in town.post.faults if kind.startswith("box-lost")]
+        assert lost == (["box-lost-after-press"] if smashed else [])
