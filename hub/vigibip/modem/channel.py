@@ -12,9 +12,9 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from enum import IntEnum
-from typing import Any
 
 from vigibip.base.clock import Clock
+from vigibip.base.waiting import within
 from vigibip.modem.causes import DEAF, failure, refusal
 from vigibip.modem.contract import ModemCause, ModemError
 from vigibip.modem.grammar import Answer, AtGrammar, Command, Final, Noise, Prompt, Stray, Urc
@@ -304,24 +304,3 @@ class Channel:
 def _done(future: asyncio.Future[None] | None) -> None:
     if future is not None and not future.done():
         future.set_result(None)
-
-
-async def within(clock: Clock, limit_s: float, *futures: asyncio.Future[Any]) -> bool:
-    """Wait until one of `futures` is done, and return True; False after `limit_s`."""
-    if any(future.done() for future in futures):
-        return True
-    timer = asyncio.ensure_future(clock.sleep(limit_s))
-    try:
-        await asyncio.wait((*futures, timer), return_when=asyncio.FIRST_COMPLETED)
-        return any(future.done() for future in futures)
-    finally:
-        timer.cancel()
-
-
-async def woken(clock: Clock, limit_s: float, event: asyncio.Event) -> bool:
-    """Wait until `event` is set, and return True; False after `limit_s`."""
-    waiting = asyncio.ensure_future(event.wait())
-    try:
-        return await within(clock, limit_s, waiting)
-    finally:
-        waiting.cancel()

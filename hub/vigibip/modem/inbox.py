@@ -15,9 +15,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.base.waiting import woken
 from vigibip.modem.answers import StorePlace, StoreUse, announced, place, store_use
 from vigibip.modem.causes import DEAF
-from vigibip.modem.channel import COMMAND_S, Channel, Priority, woken
+from vigibip.modem.channel import COMMAND_S, Channel, Priority
 from vigibip.modem.contract import ModemCause, ModemError
 from vigibip.modem.grammar import Command, Urc
 

@@ -15,9 +15,10 @@ from collections.abc import Mapping
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.base.waiting import woken
 from vigibip.modem.answers import reference
 from vigibip.modem.causes import SUSPECT, failure
-from vigibip.modem.channel import Channel, Priority, woken
+from vigibip.modem.channel import Channel, Priority
 from vigibip.modem.contract import (
     ModemCause,
     ModemError,
