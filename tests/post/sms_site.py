@@ -41,23 +41,16 @@ class Handset:
 
     def __init__(self, operator: Operator, number: str) -> None:
         self.number = number
-        self.on = True
         self.texts: list[tuple[str, str]] = []
         self._operator = operator
         self._references = itertools.count(1)
         operator.attach(self)
 
     def deliver(self, pdu: bytes) -> bool:
-        if not self.on:
-            return False
         message = decode(pdu)
         if isinstance(message, Deliver):
             self.texts.append((message.sender.e164(), message.data.text or ""))
         return True
-
-    def switch_on(self) -> None:
-        self.on = True
-        self._operator.attach(self)
 
     def send(self, to: str, text: str) -> None:
         for part in segment(text, next(self._references) % 256):
