@@ -43,7 +43,6 @@ _TYPE = 0x03
 _HAS_HEADER = 0x40
 _REPORT_ASKED = 0x20
 _NO_MORE = 0x04  # "more messages to send", the wrong way round
-_REJECT_DUPLICATES = 0x04
 _VALIDITY = 0x18
 _VALIDITY_RELATIVE = 0x10
 # TP-PID (TS 23.040, 9.2.3.9): short message type 0, to be acknowledged and thrown away; R-DATA,
@@ -59,7 +58,6 @@ class Deliver:
     data: UserData
     sent_utc: datetime | None
     pid: int = 0
-    more: bool = False
 
     @property
     def for_machines(self) -> bool:
@@ -86,7 +84,6 @@ class Submit:
     to: Address
     data: UserData
     report: bool = False
-    reject_duplicates: bool = False
     validity_s: float | None = None
     pid: int = 0
 
@@ -129,7 +126,6 @@ def decode_submit(tpdu: bytes) -> Submit:
         to=to,
         data=data,
         report=bool(first & _REPORT_ASKED),
-        reject_duplicates=bool(first & _REJECT_DUPLICATES),
         validity_s=read_validity(tpdu[at + 2]) if validity_size == 1 else None,
         pid=pid,
     )
@@ -174,10 +170,9 @@ def encode_deliver(
     zone_min: int = 0,
     smsc: str | None = None,
     pid: int = 0,
-    more: bool = False,
 ) -> bytes:
     """Return what `decode` reads as Deliver: service centre's address, then the TPDU."""
-    first = _DELIVER | (0 if more else _NO_MORE) | (_HAS_HEADER if data.header else 0)
+    first = _DELIVER | _NO_MORE | (_HAS_HEADER if data.header else 0)
     return (
         encode_smsc(smsc)
         + bytes((first,))
@@ -197,12 +192,8 @@ def encode_status_report(
     status: int,
     zone_min: int = 0,
     smsc: str | None = None,
-    parameters: bytes = b"",
 ) -> bytes:
-    """Return what `decode` reads as StatusReport: service centre's address, then the TPDU.
-
-    `parameters` are TP-PI and what it announces; most networks send none.
-    """
+    """Return what `decode` reads as StatusReport: service centre's address, then the TPDU."""
     return (
         encode_smsc(smsc)
         + bytes((_STATUS_REPORT | _NO_MORE, reference & 0xFF))
@@ -210,7 +201,6 @@ def encode_status_report(
         + write_stamp(sent_utc, zone_min)
         + write_stamp(done_utc, zone_min)
         + bytes((status,))
-        + parameters
     )
 
 
@@ -232,7 +222,6 @@ def _decode_deliver(tpdu: bytes) -> Deliver:
         data=decode_user_data(tpdu, stamp_end, dcs=dcs, has_header=bool(tpdu[0] & _HAS_HEADER)),
         sent_utc=read_stamp(tpdu[at + 2 : stamp_end]),
         pid=pid,
-        more=not tpdu[0] & _NO_MORE,
     )
 
 
