@@ -30,20 +30,28 @@ async def until(condition: Callable[[], object], what: str, timeout_s: float = 2
         await asyncio.sleep(0.002)
 
 
-def plant(monkeypatch: pytest.MonkeyPatch, name: str, *, append: str = "", **replaced: str) -> None:
+def plant(
+    monkeypatch: pytest.MonkeyPatch,
+    directory: Path,
+    name: str,
+    *,
+    append: str = "",
+    **replaced: str,
+) -> None:
     """Lay a changed `name` on the flash at each start: constants replaced, text appended."""
-    stage = device_tree.stage
+    sources = device_tree.sources
 
-    def stage_changed(role: device_tree.Role, directory: Path, *board: str) -> None:
-        stage(role, directory, *board)
-        file = directory / name
-        source = file.read_text()
+    def changed_sources(role: device_tree.Role, board: str = "esp32_c3") -> dict[str, Path]:
+        found = sources(role, board)
+        source = found[name].read_text()
         for constant, value in replaced.items():
             source, count = re.subn(rf"(?m)^{constant} = .*$", f"{constant} = {value}", source)
             assert count == 1, f"{name} has no {constant}"
-        file.write_text(source + append)
+        found[name] = directory / f"changed_{name}"
+        found[name].write_text(source + append)
+        return found
 
-    monkeypatch.setattr(device_tree, "stage", stage_changed)
+    monkeypatch.setattr(device_tree, "sources", changed_sources)
 
 
 class Lab:

@@ -68,7 +68,7 @@ async def test_a_short_tap_that_is_over_before_the_program_starts_is_a_press(
 async def test_a_button_that_is_held_makes_one_press_and_its_release_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "wake.py", _HOLD_MS="100")
+    plant(monkeypatch, tmp_path, "wake.py", _HOLD_MS="100")
     async with Lab(tmp_path) as lab:
         await lab.start()
         first = await lab.press()
@@ -87,7 +87,7 @@ async def test_a_button_that_is_held_makes_one_press_and_its_release_none(
 async def test_a_held_button_let_go_and_pressed_again_is_a_new_press(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "wake.py", _HOLD_MS="100")
+    plant(monkeypatch, tmp_path, "wake.py", _HOLD_MS="100")
     async with Lab(tmp_path) as lab:
         await lab.start()
         first = await lab.press()
@@ -118,8 +118,8 @@ async def test_a_release_that_does_not_wake_the_chip_is_seen_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As when the board's pull-up is too weak against the chip's own pull-down."""
-    plant(monkeypatch, "wake.py", _HOLD_MS="100")
-    plant(monkeypatch, "start.py", _HELD_REST_MS="400", append=_WAKES_BY_LOW_ALONE)
+    plant(monkeypatch, tmp_path, "wake.py", _HOLD_MS="100")
+    plant(monkeypatch, tmp_path, "start.py", _HELD_REST_MS="400", append=_WAKES_BY_LOW_ALONE)
     async with Lab(tmp_path) as lab:
         await lab.start()
         first = await lab.press()
@@ -148,7 +148,7 @@ esp32.wake_on_gpio = _low_alone
 async def test_a_press_while_it_falls_asleep_is_no_button_that_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "air.py", append=_STOPS_SLOWLY)
+    plant(monkeypatch, tmp_path, "air.py", append=_STOPS_SLOWLY)
     async with Lab(tmp_path) as lab:
         (tmp_path / "go").touch()
         await lab.start()
@@ -204,7 +204,7 @@ Air.stop = _stops_slowly
 async def test_a_tap_while_the_program_still_loads_is_a_press(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "ticks.py", append="import os\n" + _WAIT_FOR + _LOADS_SLOWLY)
+    plant(monkeypatch, tmp_path, "ticks.py", append="import os\n" + _WAIT_FOR + _LOADS_SLOWLY)
     async with Lab(tmp_path) as lab:
         await lab.device.start()
         await until((tmp_path / "loading").exists, "it loads")
@@ -227,7 +227,7 @@ while not _is_there("../go"):
 async def test_a_radio_that_will_not_start_costs_no_press(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "air.py", append=_RADIO_FALLS)
+    plant(monkeypatch, tmp_path, "air.py", append=_RADIO_FALLS)
     async with Lab(tmp_path) as lab:
         (tmp_path / "fell").touch()
         await lab.start()
@@ -273,7 +273,7 @@ Air.__init__ = _falls_once
 async def test_a_start_that_falls_before_it_has_looked_at_the_press_does_not_lose_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "sender.py", append=_FALL_ONCE + _IMPORT_FALLS)
+    plant(monkeypatch, tmp_path, "sender.py", append=_FALL_ONCE + _IMPORT_FALLS)
     async with Lab(tmp_path) as lab:
         (tmp_path / "fell").touch()
         await lab.start()
@@ -293,8 +293,8 @@ if not _has_fallen():
 async def test_a_fault_at_every_start_rests_longer_and_longer_and_lets_a_press_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "start.py", _RESTS_MS="(300, 600, 60000)")
-    plant(monkeypatch, "wake.py", append=_RECEIVES_NEVER)
+    plant(monkeypatch, tmp_path, "start.py", _RESTS_MS="(300, 600, 60000)")
+    plant(monkeypatch, tmp_path, "wake.py", append=_RECEIVES_NEVER)
     async with Lab(tmp_path) as lab:
         lab.hears = False
         await lab.device.start()
@@ -323,8 +323,8 @@ Air.receive = _falls
 async def test_the_watchdog_ends_a_program_that_hangs_and_the_press_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "wake.py", _WATCHDOG_MS="1500")
-    plant(monkeypatch, "feel.py", append=_FALL_ONCE + _HANGS_ONCE)
+    plant(monkeypatch, tmp_path, "wake.py", _WATCHDOG_MS="1500")
+    plant(monkeypatch, tmp_path, "feel.py", append=_FALL_ONCE + _HANGS_ONCE)
     async with Lab(tmp_path) as lab:
         (tmp_path / "fell").touch()
         await lab.start()
@@ -362,7 +362,7 @@ Player.hush = _hangs_once
 async def test_channels_that_the_chip_refuses_end_no_hunt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "air.py", append="\nnetwork.WLAN.channel_max = 11\n")
+    plant(monkeypatch, tmp_path, "air.py", append="\nnetwork.WLAN.channel_max = 11\n")
     async with Lab(tmp_path) as lab:
         await lab.start()
         wakes = lab.device.wakes
@@ -380,7 +380,7 @@ async def test_channels_that_the_chip_refuses_end_no_hunt(
 async def test_power_cut_at_each_write_and_at_each_frame_loses_nothing_that_was_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
-    plant(monkeypatch, "board.py", append=_STOPS_AT)
+    plant(monkeypatch, tmp_path, "board.py", append=_STOPS_AT)
     # What is planted takes room of its own.
     async with Lab(tmp_path, heap_words=98304) as lab:
         await lab.start()
@@ -620,7 +620,7 @@ async def test_a_bip_without_settings_says_so_and_sends_nothing(tmp_path: Path) 
 async def test_a_fall_with_a_press_open_starts_anew_and_goes_on_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, "feel.py", append=_FALL_ONCE + _FALLS_ONCE)
+    plant(monkeypatch, tmp_path, "feel.py", append=_FALL_ONCE + _FALLS_ONCE)
     async with Lab(tmp_path) as lab:
         (tmp_path / "fell").touch()
         await lab.start()

@@ -185,7 +185,7 @@ async def test_it_still_tells_the_air_s_counts_when_its_ticks_have_gone_round(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An ESP32's ticks go round after 12.4 days, and half of that looks like the past."""
-    plant(monkeypatch, "ticks.py", append="\ntime.pace = 1 << 17\n")
+    plant(monkeypatch, tmp_path, "ticks.py", append="\ntime.pace = 1 << 17\n")
     bench = Bench(tmp_path)
     try:
         line = await bench.plug()
@@ -205,10 +205,15 @@ async def test_it_still_tells_the_air_s_counts_when_its_ticks_have_gone_round(
 
 
 async def test_a_channel_that_the_chip_refuses_leaves_it_on_its_own_and_says_which(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    plant(monkeypatch, "carrier.py", AIR_EACH_MS="300")
-    plant(monkeypatch, "ticks.py", append="import network\n\nnetwork.WLAN.channel_max = 11\n")
+    plant(monkeypatch, tmp_path, "carrier.py", AIR_EACH_MS="300")
+    plant(
+        monkeypatch,
+        tmp_path,
+        "ticks.py",
+        append="import network\n\nnetwork.WLAN.channel_max = 11\n",
+    )
     line = await bench.plug()
     line.write(serial.encode_message(serial.SETTINGS, serial.pack_settings(13)))
     hellos = len(line.of_kind(serial.HELLO))
@@ -222,9 +227,9 @@ async def test_a_channel_that_the_chip_refuses_leaves_it_on_its_own_and_says_whi
 
 
 async def test_a_buffer_out_of_step_costs_one_frame(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    plant(monkeypatch, "ticks.py", append=_OUT_OF_STEP)
+    plant(monkeypatch, tmp_path, "ticks.py", append=_OUT_OF_STEP)
     line = await bench.plug()
     bench.device.deliver(BIP, b"bad" * 10, channel=6)
     bench.device.deliver(BIP, FRAME, channel=6)
@@ -251,11 +256,11 @@ espnow.ESPNow.recv = _raises
 
 
 async def test_a_radio_that_takes_two_seconds_for_a_frame_leaves_it_hearing_and_fed(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """A jammed channel: the module waits that long for room in its buffers, then gives up."""
-    plant(monkeypatch, "ticks.py", append=_JAMMED)
-    plant(monkeypatch, "bridge.py", _WATCHDOG_MS="1000")
+    plant(monkeypatch, tmp_path, "ticks.py", append=_JAMMED)
+    plant(monkeypatch, tmp_path, "bridge.py", _WATCHDOG_MS="1000")
     line = await bench.plug()
     line.write(b"".join(down(bytes((2, 0, 0, 0, 0, number))) for number in range(16)))
     bench.device.deliver(BIP, FRAME, channel=6)

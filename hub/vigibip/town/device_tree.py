@@ -1,7 +1,7 @@
-"""What lies on a device's flash: the files of the role's manifest and its board, byte for byte.
+"""What lies on a device's flash: the files of the role's manifest and its board, as bytecode.
 
-The manifests are those that MicroPython freezes from, so that the simulated device, one flashed
-by hand and a frozen image run the same files.
+The manifests are those that MicroPython freezes from, so that the simulated device, one that the
+installer flashed and a frozen image run the same files, and none of them compiles anything.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from types import ModuleType
 
 from vigibip.town.errors import TownError
 from vigibip.workshop import firmware_files
-from vigibip.workshop.errors import WorkshopError
+from vigibip.workshop.bytecode import compiled
+from vigibip.workshop.errors import StepError, WorkshopError
 from vigibip.workshop.firmware_files import FIRMWARE, Role
 
 __all__ = ["DEFAULT_BOARD", "FIRMWARE", "Role", "board_pins", "load", "sources", "stage"]
@@ -41,15 +42,19 @@ def stage(role: Role, directory: Path, board: str = DEFAULT_BOARD) -> None:
 
     Raises TownError.
     """
+    try:
+        files = compiled(sources(role, board))
+    except StepError as error:
+        raise TownError(str(error)) from error
     for there in directory.iterdir() if directory.exists() else ():
         if there.is_dir() and there.name not in _SLOTS:
             shutil.rmtree(there)
         elif there.is_file():
             there.unlink()
-    for name, source in sources(role, board).items():
+    for name, content in files.items():
         target = directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
+        target.write_bytes(content)
 
 
 def board_pins(board: str = DEFAULT_BOARD) -> dict[str, int]:

