@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.support.bench_board import BenchBoard
 from tests.workshop.rig import Box, Person, do, order
 from vigibip.workshop import identity
 from vigibip.workshop.errors import Cause, StepError
+from vigibip.workshop.firmware_files import FIRMWARE
 from vigibip.workshop.line import Line
 from vigibip.workshop.words import Step
 
@@ -133,6 +136,34 @@ def test_a_receiver_gets_its_files_and_no_identity(board: BenchBoard, person: Pe
     assert {"main.py", "bridge.mpy", "wire/serial.mpy"} <= set(done.copied)
     assert board.nvs() == {}
     assert board.resets == 1
+
+
+def test_what_is_flashed_runs_and_no_update_of_before(board: BenchBoard, person: Person) -> None:
+    do(order(board, self_test=False), person)
+    about = "import json, esp32, slots\npair, record = slots.opened(esp32.NVS(slots.NAMESPACE))\n"
+    update = "record[slots.CURRENT] = 1\nrecord[slots.FLOOR_AT] = 7\npair.save(record)\n"
+    tell = "print(json.dumps([record[slots.CURRENT], record[slots.FLOOR_AT]]))"
+    line = Line.open(str(board.port), patience_s=20)
+    assert line.ask(about + update + tell) == [1, 7]
+    line.close()
+    do(order(board, self_test=False), person)
+    line = Line.open(str(board.port), patience_s=20)
+    assert line.ask(about + tell) == [1, 7], "nothing was flashed, so its update stays"
+    line.write("feel.mpy", b"an older one", lambda _: None)
+    line.close()
+    do(order(board, self_test=False), person)
+    line = Line.open(str(board.port), patience_s=20)
+    assert line.ask(about + tell) == [0, 7]
+    line.close()
+
+
+def test_all_that_a_bip_keeps_under_its_identity_is_erased() -> None:
+    """Names stand as literals in the firmware: Pair(nvs, "open"), set_blob("link", ...)."""
+    source = (FIRMWARE / "bip" / "storage.py").read_text()
+    names = set(re.findall(r'_blob\((?:self\._nvs, )?"(\w+)"', source))
+    names |= {pair + slot for pair in re.findall(r'Pair\(nvs, "(\w+)"\)', source) for slot in "01"}
+    names |= set(re.findall(r'"(\w+)": guard\(', source))
+    assert names == set(identity.NVS_KEYS)
 
 
 def test_no_key_is_shown_or_left_on_this_computer(

@@ -26,11 +26,13 @@ def bring(
     wanted: dict[str, bytes],
     progress: Callable[[float], None],
     unwanted: Collection[str] = (),
+    changing: Callable[[], None] = lambda: None,
 ) -> Copied:
     """Bring the device's files to `wanted`, by path, and verify all of them by hash.
 
     A file that would be loaded in place of a wanted one is removed, and so are those `unwanted`;
-    others are left alone. Raises StepError.
+    others are left alone. `changing` is called before the first is copied, while no program
+    starts by itself. Raises StepError.
     """
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
     found = line.hashes()
@@ -46,6 +48,8 @@ def bring(
         line.remove("main.py")
         if "main.py" not in differs:
             differs.append("main.py")
+    if differs:
+        changing()
     for name in in_the_way:
         line.remove(name)
     whole = sum(len(wanted[name]) for name in differs)

@@ -38,12 +38,7 @@ class Flasher:
 
     def chip(self) -> str:
         """Return the chip's name, as in `boards`. Raises StepError."""
-        told = self._run("read-mac", failure=Cause.NO_BOOTLOADER)
-        found = re.search(r"^Chip type:\s*(.+)$", told, re.MULTILINE)
-        chip = chip_in(found[1]) if found else None
-        if chip is None:
-            raise StepError(Cause.CHIP_UNKNOWN, "esptool names no ESP32")
-        return chip
+        return _chip(self._run("read-mac", failure=Cause.NO_BOOTLOADER))
 
     def write(
         self,
@@ -58,12 +53,11 @@ class Flasher:
         NVS and files stay, unless `erase` is asked for or the flash is laid out otherwise: then
         all is erased first, but no bip's identity unless `new_identity` says so. Raises StepError.
         """
-        chip = self.chip()
-        if chip != image.chip:
-            raise StepError(Cause.WRONG_CHIP, f"the image is for {image.chip}, this is {chip}")
         if not image.keeps_nvs_where_it_is():
             raise StepError(Cause.IMAGE_UNREADABLE, "its NVS is not where a bip has it")
-        before = self._read(TABLE_AT, NVS_END)
+        chip, before = self._read(TABLE_AT, NVS_END)
+        if chip != image.chip:
+            raise StepError(Cause.WRONG_CHIP, f"the image is for {image.chip}, this is {chip}")
         at = NVS_AT - TABLE_AT
         if erase or before[: len(image.table)] != image.table:
             if holds_identity(before[at:]) and not new_identity:
@@ -75,14 +69,14 @@ class Flasher:
         self._place("write-flash", image, progress)
         return True
 
-    def _read(self, start: int, end: int) -> bytes:
+    def _read(self, start: int, end: int) -> tuple[str, bytes]:
         with tempfile.TemporaryDirectory(prefix="vigibip-flash-") as folder:
             # It may hold a bip's key: a folder for its owner alone, gone in a moment.
             target = Path(folder) / "read.bin"
             # The ROM's own reading is slow and does for 28 kB.
             words = ("read-flash", hex(start), hex(end - start), str(target))
-            self._run("--no-stub", *words, failure=Cause.NO_BOOTLOADER)
-            return target.read_bytes()
+            told = self._run("--no-stub", *words, failure=Cause.NO_BOOTLOADER)
+            return _chip(told), target.read_bytes()
 
     def _holds(self, image: Image) -> bool:
         try:
@@ -150,3 +144,11 @@ class Flasher:
             errors = [line for line in last if "error" in line.lower()] or list(last)
             raise StepError(failure, errors[-1] if errors else "esptool ended without a word")
         return "".join(lines)
+
+
+def _chip(told: str) -> str:
+    found = re.search(r"^Chip type:\s*(.+)$", told, re.MULTILINE)
+    chip = chip_in(found[1]) if found else None
+    if chip is None:
+        raise StepError(Cause.CHIP_UNKNOWN, "esptool names no ESP32")
+    return chip

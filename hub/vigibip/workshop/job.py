@@ -51,6 +51,18 @@ except ImportError:
 i = sys.implementation
 print(json.dumps([i.name, list(i.version[:3]), getattr(i, "_machine", ""), DIGEST]))
 """
+# The device's own record of them; how far back an update may go stays in it.
+_END_UPDATES = """
+try:
+    import esp32, slots
+    pair, record = slots.opened(esp32.NVS(slots.NAMESPACE))
+    if record[slots.CURRENT] or record[slots.PREVIOUS] or record[slots.TRIAL]:
+        record[slots.CURRENT] = record[slots.PREVIOUS] = record[slots.TRIAL] = slots.FLASHED
+        pair.save(record)
+except ImportError:
+    pass
+print("true")
+"""
 # The line's last words leave first.
 _RESET = "import machine, time\ntime.sleep_ms(100)\nmachine.reset()"
 
@@ -201,9 +213,18 @@ class Job:
             self._done.frozen = True
             wanted, unwanted = {}, tuple(wanted)
         self._shown.step(Step.FILES)
-        brought = files.bring(line, wanted, self._shown.progress, unwanted)
+        brought = files.bring(
+            line, wanted, self._shown.progress, unwanted, lambda: self._end_updates(line)
+        )
         self._done.copied, self._done.removed = brought.copied, brought.removed
         self._done.same = brought.same
+
+    def _end_updates(self, line: Line) -> None:
+        """Let what is flashed now run, and no update that came over the air before."""
+        try:
+            line.ask(_END_UPDATES)
+        except DeviceFellError as error:
+            raise StepError(Cause.PROGRAM_FELL, str(error).splitlines()[-1]) from None
 
     def _provision(self, line: Line) -> None:
         order, done = self._order, self._done
