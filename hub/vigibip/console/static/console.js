@@ -346,22 +346,17 @@ function listen() {
   stream?.close();
   listened_at = moment();
   const mine = stream = new EventSource("/live");
-  mine.addEventListener("incidents", (event) => {
-    const told = JSON.parse(event.data);
-    heard(told);
-    stalled = told.age_s * 1000 > SILENCE_MS;
-    show(told);
-    renew(told.number, told.age_s * 1000);
-    tick();
-  });
-  mine.addEventListener("beat", (event) => {
-    const told = JSON.parse(event.data);
-    heard(told);
-    stalled = told.age_s * 1000 > SILENCE_MS;
-    renew(told.number, told.age_s * 1000);
-    // Also where the browser slows this page's own timers down, in a tab that nobody looks at.
-    tick();
-  });
+  for (const kind of ["incidents", "beat"]) {
+    mine.addEventListener(kind, (event) => {
+      const told = JSON.parse(event.data);
+      heard(told);
+      stalled = told.age_s * 1000 > SILENCE_MS;
+      if (kind === "incidents") show(told);
+      renew(told.number, told.age_s * 1000);
+      // Also where the browser slows this page's own timers down, in a tab that nobody looks at.
+      tick();
+    });
+  }
   mine.addEventListener("over", () => {
     over = true;
     mine.close();
