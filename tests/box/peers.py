@@ -7,7 +7,6 @@ import os
 import pty
 import threading
 import tty
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,8 +70,10 @@ class Bip:
     def poll(self, press: int) -> bytes:
         return self.seal(frame.POLL, self._count(), frame.pack_poll(press))
 
-    def status(self) -> bytes:
-        payload = frame.pack_status(3800, 0x0100, 0, -60, 0, 0, 0, 7)
+    def status(self, *, battery_mv: int = 3800, **fields: int) -> bytes:
+        """Return a status frame; `fields`: those of frame.pack_status after the uptime."""
+        crashes = fields.pop("crashes", 0)
+        payload = frame.pack_status(battery_mv, 0x0100, 4, -60, 0, 0, crashes, 7, **fields)
         return self.seal(frame.STATUS, self._count(), payload)
 
     def seal(self, kind: int, counter: int, payload: bytes) -> bytes:
@@ -110,6 +111,7 @@ class MemoryLink:
     def start(self, on_frame: Callable[[int, bytes, bytes], None]) -> None:
         self.hear = on_frame
 
+
     def send(self, mac: bytes, frame: bytes) -> None:
         self.sent.append((mac, frame))
 
@@ -128,7 +130,6 @@ class PtyReceiver:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.down: list[tuple[bytes, bytes]] = []
-        self.settings: list[int] = []
         self.on_down: Callable[[], None] = lambda: None
         self._decoder = line.Decoder()
         self._fd: int | None = None

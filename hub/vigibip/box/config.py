@@ -82,6 +82,8 @@ class BoxSettings(Settings):
     """How often the post is told that this box lives."""
     device_poll_s: Seconds = 5.0
     """How often the box looks for devices that another process paired or revoked."""
+    bip_missing_after: Annotated[int, Field(ge=2, le=48)] = 3
+    """A bip that let so many of its statuses be missed is told as missing."""
     plan: PlanSettings = PlanSettings()
     queue: QueueSettings = QueueSettings()
     data: DataSettings = DataSettings()

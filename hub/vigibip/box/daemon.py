@@ -19,6 +19,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError, UsageError
 from vigibip.base.trace import Trace
 from vigibip.box.alerts import AlertBook, BoxAlert
+from vigibip.box.bip_watch import BipWatch
 from vigibip.box.carrier import Carrier
 from vigibip.box.config import BoxSettings
 from vigibip.box.control import ControlServer
@@ -153,10 +154,19 @@ class BoxDaemon:
             watcher=self._second,
         )
         self._replier = Replier(self._link, self._store, self._faults)
+        self._watch = BipWatch(
+            devices=self._devices,
+            faults=self._faults,
+            clock=clock,
+            trust=self._trust,
+            timers=self._timers,
+            missing_after=settings.bip_missing_after,
+        )
         self._intake = Intake(
             devices=self._devices,
             book=self._book,
             replier=self._replier,
+            watch=self._watch,
             offer=self._outbox.offer,
             faults=self._faults,
             clock=clock,
@@ -170,6 +180,7 @@ class BoxDaemon:
                 "resend": self._resend,
                 "sms": self._describe_sms,
                 "probe": self._probe,
+                "bips": self._describe_bips,
             },
         )
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -202,6 +213,7 @@ class BoxDaemon:
         self._trust.raise_floor(contents.last_utc)
         self._devices.update(contents.devices, contents.tags)
         self._book.load(contents)
+        self._watch.start(contents.statuses)
         self._early_answers.load(contents.early_answers)
         if self._second is not None:
             self._second.load(contents.second_path)
@@ -256,6 +268,9 @@ class BoxDaemon:
 
     async def _describe(self, _asked: dict[str, Any]) -> dict[str, Any]:
         return self.description()
+
+    async def _describe_bips(self, _asked: dict[str, Any]) -> dict[str, Any]:
+        return {"running": True, "bips": [self._watch.describe(one) for one in self._devices]}
 
     def description(self) -> dict[str, Any]:
         """Return how the box is, for `vigibip box status`."""
@@ -326,9 +341,11 @@ class BoxDaemon:
 
     async def _write_batch(self) -> None:
         heard = [one for device in self._devices if (one := device.take_heard()) is not None]
+        statuses, days = self._watch.take_unwritten()
         try:
-            await self._store.write_heard(heard, self._trust.utc_if_sure())
+            await self._store.write_heard(heard, statuses, days, self._trust.utc_if_sure())
         except StorageError as error:
+            self._watch.not_written(statuses, days)
             _log.warning("what the bips said was not written: %s", error)
 
     # Devices that another process paired or revoked
@@ -346,6 +363,7 @@ class BoxDaemon:
         self._faults.clear(FaultCode.STORAGE, "devices")
         if records is not None:
             self._devices.update(records, {})
+            self._watch.devices_changed()
             self._replier.reserve(self._devices)
 
     async def _resend(self, asked: dict[str, Any]) -> dict[str, Any]:

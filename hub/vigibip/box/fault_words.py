@@ -51,6 +51,24 @@ WORDS: dict[FaultCode, Words] = {
         "le logiciel d'un bip se trompe ; ses appuis passent quand même",
         "reflasher ce bip",
     ),
+    FaultCode.BIP_MISSING: Words(
+        "un bip ne donne plus de nouvelles : un appui de ce bip n'arriverait peut-être pas",
+        "retrouver le bip {subject} et appuyer après avoir ouvert un essai ; charger ou remplacer "
+        "sa pile ; le rapprocher du boîtier ; perdu ou volé : vigibip box revoke",
+    ),
+    FaultCode.BIP_BATTERY: Words(
+        "la pile d'un bip est presque vide",
+        "charger ou remplacer la pile du bip {subject} cette semaine",
+    ),
+    FaultCode.BIP_BUTTON: Words(
+        "le bouton d'un bip reste enfoncé : un nouvel appui ne se verrait pas",
+        "dégager ou nettoyer le bouton du bip {subject} ; s'il reste bloqué, remplacer le bip",
+    ),
+    FaultCode.BIP_CRASHES: Words(
+        "le logiciel d'un bip tombe et redémarre sans cesse ; ses appuis passent encore",
+        "noter le détail pour qui entretient le logiciel ; reflasher le bip {subject}, "
+        "ou le remplacer",
+    ),
     FaultCode.FRAME_VERSION: Words(
         "quelqu'un, tout près, émet des trames d'une autre version (un voisin, ou un faux)",
         "si un bip d'ici ne passe plus : mettre à jour le boîtier, ou reflasher ce bip ; "

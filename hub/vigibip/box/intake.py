@@ -14,6 +14,7 @@ from collections.abc import Callable
 from vigibip.alert.ids import AlertId
 from vigibip.base.clock import Clock
 from vigibip.box.alerts import AlertBook, BoxAlert
+from vigibip.box.bip_watch import BipWatch
 from vigibip.box.devices import Device, Devices
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.replies import Replier
@@ -37,6 +38,7 @@ class Intake:
         devices: Devices,
         book: AlertBook,
         replier: Replier,
+        watch: BipWatch,
         offer: Callable[[BoxAlert], None],
         faults: Faults,
         clock: Clock,
@@ -44,6 +46,7 @@ class Intake:
         self._devices = devices
         self._book = book
         self._replier = replier
+        self._watch = watch
         self._offer = offer
         self._faults = faults
         self._clock = clock
@@ -91,7 +94,7 @@ class Intake:
         elif kind == frame.ASK:
             self._ask(device, mac, counter, tag)
         else:
-            self._status(device, mac, counter, tag, payload)
+            self._status(device, rssi_dbm, mac, counter, tag, payload)
 
     def _other_version(self, version: int) -> None:
         # No seal covers this: anybody near can send it, as often as he likes.
@@ -120,6 +123,7 @@ class Intake:
             press = counter
         if verdict == window.NEW:
             device.heard(self._clock.utc(), battery_mv)
+            self._watch.heard(device, frame.PRESS, battery_mv)
         alert = self._book.get(AlertId(device.device_id, press))
         if verdict != window.OUTSIDE and device.tag_of(counter) is None:
             device.accept(counter, tag, press=True)
@@ -152,6 +156,8 @@ class Intake:
 
     def _poll(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:
         self.counts["poll"] += 1
+        if device.tag_of(counter) is None:
+            self._watch.heard(device, frame.POLL)
         device.accept(counter, tag, press=False)
         press = frame.unpack_poll(payload)
         alert = self._book.get(AlertId(device.device_id, press))
@@ -161,11 +167,24 @@ class Intake:
     def _ask(self, device: Device, mac: bytes, counter: int, tag: bytes) -> None:
         # Nothing is kept for it here: it is told so, and asks no further.
         self.counts["ask"] += 1
+        self._watch.heard(device, frame.ASK)
         device.accept(counter, tag, press=False)
         self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)
 
-    def _status(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:
+    def _status(
+        self,
+        device: Device,
+        rssi_dbm: int,
+        mac: bytes,
+        counter: int,
+        tag: bytes,
+        payload: bytes,
+    ) -> None:
         self.counts["status"] += 1
+        if device.tag_of(counter) is None:
+            battery_mv = frame.unpack_status(payload)[0]
+            device.heard(self._clock.utc(), battery_mv)
+            self._watch.heard(device, frame.STATUS, battery_mv)
+            self._watch.take_status(device, payload, rssi_dbm, self._clock.utc())
         device.accept(counter, tag, press=False)
-        device.heard(self._clock.utc(), frame.unpack_status(payload)[0])
         self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)

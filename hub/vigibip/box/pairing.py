@@ -9,9 +9,10 @@ from typing import Any
 
 from vigibip.base.clock import Clock, SystemClock
 from vigibip.base.errors import PeerError, UsageError
+from vigibip.box.bip_status import bip_facts
 from vigibip.box.config import BoxSettings
 from vigibip.box.control import ask
-from vigibip.box.store import DeviceRecord, one_transaction, records
+from vigibip.box.store import DeviceRecord, bips, one_transaction, records
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +76,23 @@ def describe_stopped(settings: BoxSettings) -> dict[str, Any]:
             if not device.revoked
         ],
         "faults": [],
+    }
+
+
+def bips_of_stopped(settings: BoxSettings) -> dict[str, Any]:
+    """Return what the store tells of the bips of a box that does not run."""
+    if not settings.store_path.exists():
+        return {"running": False, "bips": []}
+    with one_transaction(settings.store_path) as connection:
+        statuses = {one.device_id: one for one in bips.read_statuses(connection)}
+        devices = records.read_devices(connection)
+    return {
+        "running": False,
+        "bips": [
+            bip_facts(one.device_id, one.name, one.heard_utc, statuses.get(one.device_id))
+            for one in devices
+            if not one.revoked
+        ],
     }
 
 

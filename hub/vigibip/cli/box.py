@@ -2,29 +2,24 @@
 
 import json
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from vigibip.base.config import load_settings
 from vigibip.base.errors import ConfigurationError, PeerError, UsageError, VigibipError
-
-if TYPE_CHECKING:
-    from vigibip.box.config import BoxSettings
+from vigibip.cli import box_bips
+from vigibip.cli.box_place import DEFAULT_CONFIG, AsJson, Config, box_settings
 
 app = typer.Typer()
+app.add_typer(box_bips.app)
 
-Config = Annotated[Path, typer.Option("--config", help="Le fichier de configuration.")]
 DeviceId = Annotated[str, typer.Option("--device", help="Identifiant du bip : 8 chiffres hexa.")]
-AsJson = Annotated[bool, typer.Option("--json", help="En JSON, pour les programmes.")]
-DEFAULT_CONFIG = Path("/etc/vigibip/box.toml")
 
 
 @app.command()
 def check(config: Config = DEFAULT_CONFIG) -> None:
     """Vérifier la configuration : toutes les erreurs d'un coup, code 2 s'il y en a."""
-    settings = _settings(config)
+    settings = box_settings(config)
     mistakes: list[tuple[str, str]] = []
     if not settings.data_dir.is_dir():
         mistakes.append(("data_dir", "this directory does not exist"))
@@ -49,7 +44,7 @@ def enrol(
     as_json: AsJson = False,
 ) -> None:
     """Enrôler ce boîtier avec le jeton à usage unique que le poste a donné."""
-    settings = _settings(config)
+    settings = box_settings(config)
     from vigibip.alert.enrolment_token import TEXT_MAX_LENGTH, EnrolmentToken
     from vigibip.base.clock import SystemClock
     from vigibip.box.enrolling import CLOCK_BEHIND_MAX_S, enrol
@@ -70,7 +65,7 @@ def run(
     verbose: Annotated[bool, typer.Option("--verbose", help="Journal détaillé.")] = False,
 ) -> None:
     """Faire tourner le boîtier, jusqu'à SIGTERM."""
-    settings = _settings(config)
+    settings = box_settings(config)
     from vigibip.box.run import run_box
 
     run_box(settings, verbose=verbose)
@@ -88,7 +83,7 @@ def pair(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Appairer un bip ; sa clé (32 chiffres hexa) ou son étiquette vient de l'entrée standard."""
-    settings = _settings(config)
+    settings = box_settings(config)
     from vigibip.box.pairing import pair_device
 
     if label == (device is not None):
@@ -106,7 +101,7 @@ def pair(
 @app.command()
 def revoke(device: DeviceId, config: Config = DEFAULT_CONFIG) -> None:
     """Ne plus écouter un bip perdu ou remplacé ; son identifiant ne resservira pas."""
-    settings = _settings(config)
+    settings = box_settings(config)
     from vigibip.box.pairing import revoke_paired
 
     revoke_paired(settings, device)
@@ -119,7 +114,7 @@ def resend(
     config: Config = DEFAULT_CONFIG,
 ) -> None:
     """Renvoyer une alerte que le poste avait refusée, une fois réparé ce qui n'allait pas."""
-    settings = _settings(config)
+    settings = box_settings(config)
     from vigibip.alert.ids import AlertId
     from vigibip.box.control import ask
 
@@ -140,7 +135,7 @@ def resend(
 @app.command()
 def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Dire comment va le boîtier. Code 0 : tout va bien ; 1 : défaut, ou il ne tourne pas."""
-    settings = _settings(config)
+    settings = box_settings(config)
     from vigibip.box.control import ask
     from vigibip.box.pairing import describe_stopped
 
@@ -157,7 +152,7 @@ def status(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
 @app.command()
 def commission(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Essayer la voie SMS pour de vrai : code 0 prouvée, 3 prouvée mais pas à part, 1 non."""
-    settings = _settings(config)
+    settings = box_settings(config)
     from vigibip.box.commissioning import commission as prove
     from vigibip.box.commissioning import modem_words
 
@@ -174,12 +169,6 @@ def commission(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None
         raise typer.Exit(1)
     if done.warnings:
         raise typer.Exit(3)
-
-
-def _settings(config: Path) -> "BoxSettings":
-    from vigibip.box.config import BoxSettings
-
-    return load_settings(BoxSettings, config)
 
 
 def _in_words(told: dict[str, Any]) -> str:

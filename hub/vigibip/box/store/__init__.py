@@ -17,7 +17,8 @@ from typing import TypeVar
 from vigibip.alert.ids import AlertId
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
-from vigibip.box.store import records, second_path
+from vigibip.box.store import bips, records, second_path
+from vigibip.box.store.bips import DayRecord, StatusRecord
 from vigibip.box.store.database import BoxDatabase, NewerSchemaError
 from vigibip.box.store.records import (
     AlertRecord,
@@ -37,6 +38,7 @@ from vigibip.box.store.second_path import (
 __all__ = [
     "AlertRecord",
     "Contents",
+    "DayRecord",
     "DeviceRecord",
     "EarlyAnswerRecord",
     "HeardRecord",
@@ -45,8 +47,10 @@ __all__ = [
     "OfficerCallRecord",
     "PathRecord",
     "SecondPathContents",
+    "StatusRecord",
     "Store",
     "WindowRecord",
+    "bips",
     "one_transaction",
     "records",
 ]
@@ -113,12 +117,20 @@ class Store:
 
         await self._run(job)
 
-    async def write_heard(self, heard: Sequence[HeardRecord], utc: datetime | None) -> None:
+    async def write_heard(
+        self,
+        heard: Sequence[HeardRecord],
+        statuses: Sequence[StatusRecord],
+        days: Sequence[DayRecord],
+        utc: datetime | None,
+    ) -> None:
         """Write what devices last said; in batches, for it binds nothing and wears the card."""
 
         def job(connection: sqlite3.Connection) -> None:
             for record in heard:
                 records.write_heard(connection, record)
+            bips.write_statuses(connection, statuses)
+            bips.add_to_days(connection, days)
             if utc is not None:
                 records.write_last_utc(connection, utc)
 
