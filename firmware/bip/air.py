@@ -23,7 +23,6 @@ class Air:
         self._now.active(True)
         self._peers: list[bytes] = []
         self.channel = channel
-        self.failed = 0  # transmissions that the radio did not take
 
     def tune(self, channel: int) -> bool:
         """Listen and send on `channel`. Return False when the chip's country does not let it."""
@@ -34,8 +33,11 @@ class Air:
         self.channel = channel
         return True
 
-    def send(self, data: bytes, address: bytes) -> None:
-        """Transmit once; whether it was heard, only a reply tells."""
+    def send(self, data: bytes, address: bytes) -> bool:
+        """Transmit once; whether it was heard, only a reply tells.
+
+        Return False when the radio did not take it: its buffers are full.
+        """
         try:
             if address not in self._peers:
                 if len(self._peers) >= _PEERS_MAX:
@@ -45,7 +47,8 @@ class Air:
             # Not waiting for the MAC's acknowledgement, which means nothing.
             self._now.send(address, data, False)
         except OSError:
-            self.failed += 1  # its buffers are full; the next transmission is near
+            return False  # the next transmission is near
+        return True
 
     def receive(self, timeout_ms: int) -> tuple[bytes, bytes, int] | None:
         """Return (address, frame, rssi_dbm) of the next frame, None when none came in time."""

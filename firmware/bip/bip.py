@@ -20,7 +20,7 @@ def run(on_trial: bool) -> None:
         from start import begin, opened_storage
 
         storage = opened_storage()
-        begin(button, storage)
+        begin(board, button, storage)
         begun = True
         import wake
 
@@ -34,8 +34,8 @@ def run(on_trial: bool) -> None:
         try:
             storage = opened_storage()
             if not begun:
-                begin(button, storage)
-            note_fall(button, storage)
+                begin(board, button, storage)
+            note_fall(button, storage, error)
         except OSError as second:
             sys.print_exception(second)  # the flash keeps nothing
         machine.reset()

@@ -10,6 +10,8 @@ _BOUNCE_MS = 25
 # interrupt with it: then a tap is two edges that are both over when the first is looked at. In a
 # shorter time the same is a disturbance on the wire.
 _TAP_MS = 40
+# More edges than a hand makes between two looks: then gestures are none, and presses all count.
+_EDGES_MAX = 32
 
 
 class Button:
@@ -23,6 +25,7 @@ class Button:
         self._was_down = False
         self._counted = False  # that it is down now
         self._downs = 0
+        self._edges: list = []  # (is it down, ticks), of presses and releases alone
         self.pin.irq(self._edge, Pin.IRQ_FALLING | Pin.IRQ_RISING)
         # Looked at once edges are counted, so that none falls between; counted once all the same.
         self.down_at_start = self.is_down()
@@ -42,7 +45,14 @@ class Button:
             # Its edge was taken for a bounce of the release before, which was looked at late.
             self._counted = True
             self._downs += 1
+            self._note(True, self._edge_ms)
         return self._downs
+
+    def take_edges(self):
+        """Return when it went down and up since the last call, as (is it down, ticks)."""
+        edges = self._edges
+        self._edges = []
+        return edges
 
     def count(self) -> None:
         """Count a press that was seen by other means than an edge."""
@@ -60,6 +70,13 @@ class Button:
             blind_ms = time.ticks_diff(now_ms, self._looked_ms)
             if down or (not self._was_down and blind_ms >= _TAP_MS):
                 self._downs += 1
+                self._note(True, now_ms)
+            if not down:
+                self._note(False, now_ms)
             self._counted = down
         self._was_down = down
         self._edge_ms = self._looked_ms = now_ms
+
+    def _note(self, down, at_ms):
+        if len(self._edges) < _EDGES_MAX:
+            self._edges.append((down, at_ms))

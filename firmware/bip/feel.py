@@ -20,16 +20,23 @@ PATTERNS = {
     "not_sent": (_L, _S, _S, _S),
     "not_reached": (_L, _S, _L),
     "unanswered": (_L, _S, _S, _L),
+    # A withdrawal and a duress feel alike: whoever stands beside learns nothing.
+    "noted": (_L, _L, _S, _L),
+    "battery_low": (_L, _L, _S, _S),
 }
 # More than can wait in earnest: the oldest gives way.
 _WAITING_MAX = 6
 
 
 class Player:
-    """Plays patterns one after another through `switch(on)`; time comes in as `now_ms`."""
+    """Plays patterns one after another through `switch(on)`; time comes in as `now_ms`.
+
+    is_silent: nothing is played.
+    """
 
     def __init__(self, switch):
         self._switch = switch
+        self.is_silent = False
         self._waiting = []
         self._pulse = 0
         self._next_ms = 0
@@ -37,6 +44,8 @@ class Player:
 
     def play(self, name, now_ms):
         """Play the pattern of `name` after those that wait."""
+        if self.is_silent:
+            return
         if not self._waiting:
             self._next_ms = max(self._next_ms, now_ms)
         elif len(self._waiting) >= _WAITING_MAX:

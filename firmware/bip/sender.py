@@ -1,4 +1,4 @@
-"""What a bip says and when: presses, polls and statuses, without radio, motor, flash or clock.
+"""What a bip says and when: its open presses, without radio, motor, flash or clock.
 
 Time comes in as `now_ms`, of a clock that goes on through deep sleep; randomness as
 `random(n)`, which returns 0 to n - 1. Whatever comes in returns a list of actions, to be done in
@@ -12,43 +12,21 @@ The palm is told of the newest press only: what came for an older one would be t
 to the last. An older one goes on until it is heard, and then it is done.
 """
 
-from aim import Aim
+from polls import SLOW_FOR_MS, Polls
 from press import PRESSES_MAX, RANKS, Press, pack_record, unpack_record
+from reports import Reports
+from voice import BROADCAST, FEEL, GIVEN, LINK, SEND, STORE, TUNE, Voice  # noqa: F401
 from wire import frame
-
-FIRMWARE = 0x0001
-
-# Actions: (STORE, record), (TUNE, channel), (SEND, frame, address), (FEEL, name),
-# (LINK, channel, address).
-STORE = 0
-TUNE = 1
-SEND = 2
-FEEL = 3
-LINK = 4
-
-# Not wire.serial's: a bip has no serial line, and that module would cost it 6 KB.
-BROADCAST = b"\xff" * 6
 
 # One wake's effort for a press that was just made, and for one that an earlier wake left.
 _FIRST_EFFORT_MS = 15000
 _LATER_EFFORT_MS = 5000
 # Sleep between two efforts, by the number of efforts before; the last one repeats.
 _RESUME_MS = (15000, 30000, 60000, 120000, 300000)
-
-_POLL_FAST_MS = 1000
-_POLL_FAST_FOR_MS = 120000
-_POLL_SLOW_MS = 10000
-_POLL_SLOW_FOR_MS = 1800000
-# A poll or a status without a reply is tried again so often, at this distance.
-_TRIES = 3
-_TRY_MS = 200
 # Waking costs more than staying awake for so long.
 _NAP_MS = 1500
-_STATUS_MS = 3600000
-_STATUS_FIRST_MS = 500
 # The box has it and keeps trying; a day later nobody waits for the palm to tell more.
 _FORGET_HEARD_MS = 86400000
-_COUNT_MAX = 0xFFFF
 
 _FEELS = {
     frame.STATE_HEARD: "heard",
@@ -66,6 +44,7 @@ class Sender:
     record: what the last STORE gave, None on a new device; a damaged one counts as none.
     known_time: False when the clock was lost since the record, which makes ages unknown.
     channel, receiver: where the receiver was heard last; receiver BROADCAST when never.
+    status_min: minutes between two statuses. edition: of the settings in force.
     """
 
     def __init__(
@@ -79,29 +58,17 @@ class Sender:
         known_time=True,
         channel=6,
         receiver=BROADCAST,
+        status_min=60,
+        edition=0,
     ):
-        self._device_id = device_id
-        self._encrypt_block = encrypt_block
-        self._counter = counter
+        self.voice = Voice(device_id, encrypt_block, counter, random, channel, receiver)
+        self.reports = Reports(self.voice, now_ms, status_min, edition)
+        self.waiting = 0  # what the box has told that it keeps for this bip
+        self.asking = None  # an asking.Asking while one is under way
         self._random = random
+        self._polls = Polls(self.voice, self.reports)
         self._presses = []  # oldest first
-        self._aim = Aim(channel, random)
-        self._receiver = receiver
-        # What presses and statuses tell about the bip; the runner keeps them up to date.
-        self.battery_mv = 0
-        self.reset_cause = 0
-        self.crashes = 0
-        self.rssi_dbm = frame.RSSI_UNKNOWN
-        self.refused = 0  # frames that were for another bip, or no answer of our box
-        self.settings_waiting = False
-        self._unheard_total = 0
-        self._unreached_total = 0
-        self._since_ms = now_ms
-        self._status_ms = now_ms + random(_STATUS_FIRST_MS)
-        self._status_frame = None
-        self._status_counter = 0
-        self._status_tries = 0
-        self._newest_down = -1  # the highest counter of a reply in this wake
+        self._newest = None  # the last press of this wake, also when it is no longer open
         self._effort_end_ms = 0
         self._slot_ms = 0
         self._resume_ms = None  # when the next effort begins; None during one, and without
@@ -111,58 +78,71 @@ class Sender:
 
     # What comes in.
 
-    def press(self, now_ms: int) -> list[tuple]:
+    def press(self, now_ms: int, gesture: int = 0) -> list[tuple]:
         """The button went down: a new press, sent at once. Return the actions.
 
-        What the counter raises goes through, here as in `tick`; calling again is then safe.
+        gesture: its severity, 0 for none. What the counter raises goes through, here as in `tick`;
+        calling again is then safe.
         """
-        number = self._counter.next()
+        number = self.voice.counter.next()
         if self._resume_ms is not None:
             self._begin_again()
         self._supersede()
         self._make_room()
         press = Press(number)
         press.down_ms = now_ms
+        press.gesture = gesture
         self._presses.append(press)
+        self._newest = press
         self._seal(press, number, now_ms)
         self._begin_effort(now_ms, _FIRST_EFFORT_MS)
         actions: list[tuple] = [(STORE, self.record())]
-        self._shoot(actions)
+        self.voice.shoot(actions)
         self._transmit(press, actions)
         self._next_slot(now_ms)
         return actions
 
+    def mark(self, now_ms: int, mark: int) -> list[tuple]:
+        """A gesture has withdrawn the newest press, or told a duress. Return the actions.
+
+        It is one more word about an alert, which goes on as if there were none.
+        """
+        press = self._newest
+        if press is None:
+            return []
+        press.mark(mark, now_ms)
+        if press not in self._presses:
+            self._make_room()
+            self._presses.append(press)
+        if press.is_unheard():
+            self._slot_ms = now_ms
+        else:
+            press.tries = 0
+            press.poll_ms = now_ms
+        return [(STORE, self.record())]
+
     def receive(self, now_ms: int, address: bytes, data: bytes, rssi_dbm: int) -> list[tuple]:
         """A radio frame came from `address`. Return the actions."""
-        try:
-            kind, device_id, down = frame.read_header(data)
-            if kind != frame.REPLY or device_id != self._device_id:
-                self.refused += 1
-                return []
-            payload = frame.open_frame(self._encrypt_block, data)[3]
-        except frame.FrameError:
-            self.refused += 1
+        opened = self.voice.open(data)
+        if opened is None:
             return []
-        answered, number, state, settings = frame.unpack_reply(payload)
+        kind, down, payload = opened
+        # Every kind from the box begins with the counter of the frame that it answers.
+        answered = int.from_bytes(payload[:4], "big")
+        waiting = self.waiting
         actions: list[tuple] = []
-        if answered == self._status_counter and answered:
-            self._status_done(now_ms)
-        else:
-            press = self._asked(answered)
-            if press is None or press.number != number:
-                self.refused += 1
+        if kind != frame.REPLY:
+            if self.asking is None or not self.asking.takes(answered):
+                self.voice.refused += 1
                 return []
-            self._advance(press, state, now_ms, actions)
-        if down <= self._newest_down:
-            # Late, doubled or replayed: what it says stands, where it came from means nothing.
-            return actions
-        self._newest_down = down
-        self.rssi_dbm = rssi_dbm
-        self.settings_waiting = bool(settings)
-        if (self._aim.home, self._receiver) != (self._aim.tuned, address):
-            self._receiver = address
-            actions.append((LINK, self._aim.tuned, address))
-        self._aim.answered()
+            actions.append((GIVEN, kind, payload))
+        else:
+            _, number, state, waiting = frame.unpack_reply(payload)
+            if not self._take_reply(answered, number, state, now_ms, actions):
+                self.voice.refused += 1
+                return []
+        if self.voice.heard(down, address, rssi_dbm, actions):
+            self.waiting = waiting
         return actions
 
     def tick(self, now_ms: int) -> list[tuple]:
@@ -178,17 +158,21 @@ class Sender:
                 self._slot(now_ms, actions)
         if not self.urgent():
             # The alert goes first: polls and statuses wait while a press is being sent.
-            self._status(now_ms, actions)
+            if self.reports.begins(now_ms):
+                self._ride_with_status(now_ms, actions)
+            self.reports.tick(now_ms, actions)
             for press in list(self._presses):
                 if not press.is_unheard() and now_ms >= press.poll_ms:
-                    self._poll(press, now_ms, actions)
+                    self._polls.tick(press, now_ms, actions)
+            if self.asking is not None:
+                self.asking.tick(now_ms, actions)
         return actions
 
     # What the runner asks.
 
     def stay_on(self, channel: int) -> None:
         """The radio did not take the channel of a TUNE, and is on `channel` still."""
-        self._aim.tuned = channel
+        self.voice.aim.tuned = channel
 
     def urgent(self) -> bool:
         """Whether a press is being sent right now."""
@@ -206,9 +190,11 @@ class Sender:
         """Return when to call `tick` next."""
         if self.urgent():
             return min(self._slot_ms, self._effort_end_ms)
-        deadline: int = self._status_ms
+        deadline: int = self.reports.due_ms
         if self._resume_ms is not None:
             deadline = min(deadline, self._resume_ms)
+        if self.asking is not None and not self.asking.is_over:
+            deadline = min(deadline, self.asking.due_ms)
         for press in self._presses:
             if not press.is_unheard():
                 deadline = min(deadline, press.poll_ms)
@@ -216,35 +202,41 @@ class Sender:
 
     def sleep_ms(self, now_ms: int) -> int | None:
         """Return how long the bip may sleep deeply, None when it has to stay awake."""
-        if self.urgent() or self._status_tries:
+        if self.urgent() or self.reports.is_busy() or self._is_asking():
             return None
         for press in self._presses:
-            if press.tries or (not press.is_unheard() and self._is_fast(press, now_ms)):
+            if press.tries or (not press.is_unheard() and self._polls.is_fast(press, now_ms)):
                 return None
         rest_ms = self.deadline_ms(now_ms) - now_ms
         return rest_ms if rest_ms >= _NAP_MS else None
 
     def record(self) -> bytes:
         """Return all that the next wake needs to go on."""
+        reports = self.reports
         return pack_record(
             self._presses,
-            self._unheard_total,
-            self._unreached_total,
-            self._since_ms,
-            self._status_ms,
+            reports.unheard,
+            reports.unreached,
+            reports.since_ms,
+            reports.due_ms,
+            reports.sends_failed,
+            reports.stores_failed,
         )
 
     def recount(self, counter):
         """Go on with another counter."""
-        self._counter = counter
+        self.voice.counter = counter
 
     # The life of a press.
+
+    def _is_asking(self):
+        return self.asking is not None and not self.asking.is_over
 
     def _unheard(self):
         return [press for press in self._presses if press.is_unheard()]
 
     def _supersede(self):
-        self._presses = self._unheard()
+        self._presses = [press for press in self._presses if press.is_unheard() or press.mark_waits]
         for press in self._presses:
             press.superseded = True
 
@@ -254,57 +246,59 @@ class Sender:
         # All unheard: the one before this one gives way. The first press keeps its age, the new
         # one is sent at once, and the box would count them into one incident anyway.
         self._presses.pop()
-        self._count_unheard()
+        self.reports.count_unheard()
 
-    def _count_unheard(self):
-        self._unheard_total = min(self._unheard_total + 1, _COUNT_MAX)
+    def _take_reply(self, answered, number, state, now_ms, actions):
+        if self.reports.takes(answered, now_ms):
+            if not self._presses and self.reports.feels_low(now_ms):
+                actions.append((FEEL, "battery_low"))
+            return True
+        if self.asking is not None and self.asking.takes(answered):
+            return True  # the box keeps nothing for it
+        for press in self._presses:
+            if press.has_asked(answered):
+                if press.number != number:
+                    return False
+                self._advance(press, answered, state, now_ms, actions)
+                return True
+        return False
 
-    def _advance(self, press, state, now_ms, actions):
+    def _advance(self, press, answered, state, now_ms, actions):
         press.tries = 0
+        feels = []
+        if RANKS.get(state, 0) > RANKS[press.state]:
+            if press.is_unheard():
+                press.heard_ms = now_ms
+                press.poll_start_ms = now_ms
+                press.frame = None
+            press.state = state
+            feels.append(_FEELS[state])
+            if state == frame.STATE_NOT_REACHED:
+                self.reports.count_unreached()
+        # A box that has not stored the press has not stored its mark either.
+        if not press.is_unheard() and press.takes_mark(answered):
+            feels.append("noted")
         if not press.is_unheard():
-            press.poll_ms = self._next_poll(press, now_ms)
-        if RANKS.get(state, 0) <= RANKS[press.state]:
+            press.poll_ms = self._polls.next_ms(press, now_ms)
+        if not feels:
             return
-        if press.is_unheard():
-            press.heard_ms = now_ms
-            press.poll_start_ms = now_ms
-            press.frame = None
-        press.state = state
-        press.poll_ms = self._next_poll(press, now_ms)
-        if state == frame.STATE_NOT_REACHED:
-            self._unreached_total = min(self._unreached_total + 1, _COUNT_MAX)
-        if state == frame.STATE_COMING or press.superseded:
+        is_done = press.state == frame.STATE_COMING or press.superseded
+        if is_done and not press.mark_waits:
             self._presses.remove(press)
         if not self._unheard():
             self._resume_ms = None
         if not press.superseded:
             # Felt first: a fall between the two lets it be felt twice, never not at all.
-            actions.append((FEEL, _FEELS[state]))
+            actions.extend([(FEEL, name) for name in feels])
         actions.append((STORE, self.record()))
-
-    def _asked(self, answered):
-        for press in self._presses:
-            if press.has_asked(answered):
-                return press
-        return None
 
     # Sending a press.
 
     def _seal(self, press, counter, now_ms):
-        payload = frame.pack_press(
-            press.number,
-            press.age_s(now_ms),
-            self.battery_mv,
-            FIRMWARE,
-            self.reset_cause,
-            self.rssi_dbm,
-            press.wakes,
-        )
-        press.frame = frame.seal_frame(
-            self._encrypt_block, frame.PRESS, self._device_id, counter, payload
-        )
-        press.sent = 0
         press.ask(counter)
+        payload = self.reports.press_payload(press, now_ms)
+        press.frame = self.voice.seal(frame.PRESS, counter, payload)
+        press.sent = 0
 
     def _begin_again(self):
         for press in self._unheard():
@@ -314,7 +308,7 @@ class Sender:
     def _begin_effort(self, now_ms, effort_ms):
         self._resume_ms = None
         self._effort_end_ms = now_ms + effort_ms
-        self._aim.begin()
+        self.voice.aim.begin()
 
     def _resume(self, now_ms, actions):
         self._begin_again()
@@ -330,7 +324,7 @@ class Sender:
             if not press.told_not_sent:
                 press.told_not_sent = True
                 felt = felt or not press.superseded
-                self._count_unheard()
+                self.reports.count_unheard()
         pause_ms = _RESUME_MS[min(fewest, len(_RESUME_MS) - 1)]
         self._resume_ms = now_ms + pause_ms + self._random(pause_ms // 8)
         if felt:
@@ -341,97 +335,19 @@ class Sender:
         # Sealed before the aim is taken: a counter that fails leaves aim and radio at one.
         for press in self._unheard():
             if press.frame is None:
-                self._seal(press, self._counter.next(), now_ms)
-        self._shoot(actions)
+                self._seal(press, self.voice.counter.next(), now_ms)
+        self.voice.shoot(actions)
         for press in reversed(self._unheard()):
             self._transmit(press, actions)
         self._next_slot(now_ms)
 
     def _next_slot(self, now_ms):
-        self._slot_ms = now_ms + self._aim.pause_ms()
-
-    def _shoot(self, actions):
-        if self._aim.shoot():
-            actions.append((TUNE, self._aim.tuned))
+        self._slot_ms = now_ms + self.voice.aim.pause_ms()
 
     def _transmit(self, press, actions):
         press.sent += 1
         # Each third to all: the address may be that of a receiver that was replaced.
-        address = BROADCAST if press.sent % 3 == 0 else self._receiver
-        actions.append((SEND, press.frame, address))
-
-    # Polls and statuses.
-
-    def _is_fast(self, press, now_ms):
-        return now_ms - press.heard_ms < _POLL_FAST_FOR_MS
-
-    def _next_poll(self, press, now_ms):
-        heard_for_ms = now_ms - press.heard_ms
-        if heard_for_ms < _POLL_FAST_FOR_MS:
-            return max(now_ms, press.poll_start_ms + _POLL_FAST_MS)
-        if heard_for_ms < _POLL_SLOW_FOR_MS:
-            return max(now_ms, press.poll_start_ms + _POLL_SLOW_MS)
-        return now_ms + 2 * _STATUS_MS  # the status calls it in, earlier
-
-    def _poll(self, press, now_ms, actions):
-        if press.tries >= _TRIES:
-            press.tries = 0
-            press.poll_ms = self._next_poll(press, now_ms)
-            return
-        if press.tries == 0:
-            press.poll_start_ms = now_ms
-        counter = self._counter.next()
-        press.ask(counter)
-        press.tries += 1
-        press.poll_ms = now_ms + _TRY_MS + self._random(_TRY_MS // 4)
-        sealed = frame.seal_frame(
-            self._encrypt_block,
-            frame.POLL,
-            self._device_id,
-            counter,
-            frame.pack_poll(press.number),
-        )
-        self._send_once(sealed, press.tries, actions)
-
-    def _send_once(self, sealed, tries, actions):
-        self._shoot(actions)
-        actions.append((SEND, sealed, BROADCAST if tries == _TRIES else self._receiver))
-
-    def _status(self, now_ms, actions):
-        if now_ms < self._status_ms:
-            return
-        if self._status_tries >= _TRIES:
-            self._status_done(now_ms)
-            return
-        if self._status_tries == 0:
-            self._ride_with_status(now_ms, actions)
-            self._status_counter = self._counter.next()
-            self._status_frame = frame.seal_frame(
-                self._encrypt_block,
-                frame.STATUS,
-                self._device_id,
-                self._status_counter,
-                frame.pack_status(
-                    self.battery_mv,
-                    FIRMWARE,
-                    self.reset_cause,
-                    self.rssi_dbm,
-                    self._unheard_total,
-                    self._unreached_total,
-                    self.crashes,
-                    min(max(0, now_ms - self._since_ms) // 60000, _COUNT_MAX),
-                ),
-            )
-        self._status_tries += 1
-        self._status_ms = now_ms + _TRY_MS + self._random(_TRY_MS // 4)
-        self._send_once(self._status_frame, self._status_tries, actions)
-
-    def _status_done(self, now_ms):
-        self._status_tries = 0
-        self._status_counter = 0
-        self._status_frame = None
-        # A tenth of jitter, so that a street's bips do not stay in step.
-        self._status_ms = now_ms + _STATUS_MS - self._random(_STATUS_MS // 10)
+        self.voice.say(press.frame, press.sent % 3 == 0, actions)
 
     def _ride_with_status(self, now_ms, actions):
         forgotten = False
@@ -441,7 +357,7 @@ class Sender:
             if now_ms - press.heard_ms > _FORGET_HEARD_MS:
                 self._presses.remove(press)
                 forgotten = True
-            elif now_ms - press.heard_ms >= _POLL_SLOW_FOR_MS:
+            elif now_ms - press.fresh_ms() >= SLOW_FOR_MS:
                 press.tries = 0
                 press.poll_ms = now_ms
         if forgotten:
@@ -453,15 +369,16 @@ class Sender:
         kept = unpack_record(record)
         if kept is None:
             return
-        self._presses, self._unheard_total, self._unreached_total, since_ms, status_ms = kept
+        reports = self.reports
+        self._presses, reports.unheard, reports.unreached, since_ms, due_ms = kept[:5]
+        reports.sends_failed, reports.stores_failed = kept[5:]
         if known_time:
-            self._since_ms = min(since_ms, now_ms)
-            self._status_ms = min(status_ms, now_ms + _STATUS_MS)
+            reports.restore(now_ms, since_ms, due_ms)
         for press in self._presses:
             if not known_time:
-                press.down_ms = -1
+                press.down_ms = press.mark_ms = -1
                 press.heard_ms = press.poll_ms = now_ms
             if not press.is_unheard():
                 press.heard_ms = min(press.heard_ms, now_ms)
                 press.poll_start_ms = now_ms
-                press.poll_ms = min(press.poll_ms, self._next_poll(press, now_ms))
+                press.poll_ms = min(press.poll_ms, self._polls.next_ms(press, now_ms))

@@ -20,14 +20,20 @@ _RESTS_MS = (5000, 15000, 60000, 300000)
 # A button that is down when the bip falls asleep is looked at so often. Its release wakes the chip
 # too, unless the board's pull-up is too weak against the pull-down that the chip sets for that.
 _HELD_REST_MS = 60000
+# One that stays down is told as stuck; looking at it each minute would empty the cell.
+_STUCK_REST_MS = 600000
 
 
 def opened_storage() -> Storage:
     return Storage(esp32.NVS(NAMESPACE), machine.RTC(), random32)
 
 
-def begin(button: Button, storage: Storage) -> None:
-    """Count this start, and the press that it may be. After a fall too many, rest first."""
+def begin(board, button, storage):
+    """Count this start, and the press that it may be. After a fall too many, rest first.
+
+    What fell before each first frame may fall again: then a press that waits goes out by other
+    means, before the rest.
+    """
     if _is_press(button, storage):
         button.count()
     # Until its record is stored, whatever falls: the next start counts it again.
@@ -38,16 +44,31 @@ def begin(button: Button, storage: Storage) -> None:
         return
     starts = storage.count_start()
     if starts > _STARTS_AT_ONCE:
+        from last_resort import send
+
+        if send(board, storage):
+            storage.resorted = True
+            for _ in range(button.pending()):
+                button.told()
         index = min(starts - _STARTS_AT_ONCE, len(_RESTS_MS)) - 1
         sleep(button, storage, _RESTS_MS[index])
 
 
-def note_fall(button: Button, storage: Storage) -> None:
-    """Note what the next start must know of this one. Raises OSError."""
+def is_stuck(button: Button, storage: Storage) -> bool:
+    """Whether the button was down all through a sleep whose timer ended it."""
+    by_timer: bool = machine.wake_reason() == machine.TIMER_WAKE
+    slept: bool = machine.reset_cause() == machine.DEEPSLEEP_RESET
+    return slept and by_timer and storage.held and button.down_at_start
+
+
+def note_fall(button: Button, storage: Storage, error: Exception) -> None:
+    """Note what the next start and the next status must know of this one. Raises OSError."""
+    from fall import described
+
     storage.held = button.is_down()
     storage.untold = button.pending() > 0
     storage.note()
-    storage.count_crash()
+    storage.count_crash(*described(error))
 
 
 def sleep(button: Button, storage: Storage, rest_ms: int) -> None:
@@ -66,7 +87,9 @@ def sleep(button: Button, storage: Storage, rest_ms: int) -> None:
     # Looked at last: a press while the radio was switched off is no button that is held.
     if button.pending() and not storage.untold:
         return
-    machine.deepsleep(min(rest_ms, _HELD_REST_MS) if held else rest_ms)
+    if held:
+        rest_ms = min(rest_ms, _STUCK_REST_MS if storage.stuck else _HELD_REST_MS)
+    machine.deepsleep(rest_ms)
 
 
 def random32() -> int:

@@ -8,8 +8,10 @@ import sender as core
 from air import Air
 from cryptolib import aes
 from feel import Player
-from start import random32, sleep
+from settings import Settings
+from start import is_stuck, random32, sleep
 from ticks import Clock
+from wire import frame
 from wire.counter import ReservedCounter
 
 _ECB = 1
@@ -20,6 +22,9 @@ _WATCHDOG_MS = 10000
 # A button that is held keeps the bip awake for so long: awake, the chip sees every edge, but none
 # in the start that a release would cause.
 _HOLD_MS = 60000
+# Beyond what an ear hears.
+_PWM_HZ = 20000
+_FULL = 65535
 
 
 class Wake:
@@ -36,7 +41,13 @@ class Wake:
         # The chip's chance is weak before its radio is on; two bips must not keep step even so.
         seed(random32() ^ device_id)
         motor = machine.Pin(board.MOTOR, machine.Pin.OUT, value=0)
-        self._player = Player(motor.value)
+        self._motor = machine.PWM(motor, freq=_PWM_HZ, duty_u16=0)
+        self._led = machine.Pin(board.LED, machine.Pin.OUT, value=0)
+        self._player = Player(self._shake)
+        self._settings = Settings(storage.options())
+        self._player.is_silent = not self._settings.strength_pct
+        self._gestures = gestures_of(self._settings)
+        self._errands = None
         # Switched on when it is first needed: its start is what a weak cell gives way under, and a
         # press is on storage before that.
         self._air: Air | None = None
@@ -53,11 +64,20 @@ class Wake:
             storage.time_is_known,
             channel,
             receiver,
+            self._settings.status_min,
+            self._settings.edition,
         )
-        self._sender.battery_mv = storage.battery_mv
-        self._sender.rssi_dbm = storage.rssi_dbm
-        self._sender.reset_cause = machine.reset_cause()
-        self._sender.crashes = storage.crashes()
+        self._sender.voice.rssi_dbm = storage.rssi_dbm
+        reports = self._reports = self._sender.reports
+        reports.reset_cause = machine.reset_cause()
+        reports.crashes, *reports.last_crash = storage.crashes()
+        reports.complain(frame.LAST_RESORT, storage.resorted)
+        self._note_battery(storage.battery_mv)
+        stuck = is_stuck(button, storage)
+        reports.complain(frame.BUTTON_STUCK, stuck)
+        if stuck and not storage.stuck:
+            reports.due_ms = self._now_ms()
+        storage.stuck = stuck
 
     def run(self) -> None:
         """Go on until there is nothing to stay awake for; ends in deep sleep."""
@@ -66,6 +86,8 @@ class Wake:
             while self._button.pending():
                 self._press()
             now_ms = self._now_ms()
+            self._follow_hand(now_ms)
+            self._run_errands(now_ms)
             self._player.step(now_ms, self._sender.next_send_ms())
             # What is no press waits until the motor is still.
             may_send = not self._player.on or self._sender.urgent()
@@ -84,14 +106,53 @@ class Wake:
         now_ms = self._now_ms()
         self._awake_until_ms = now_ms + _HOLD_MS
         self._player.clear(now_ms)
-        actions = self._asked(self._sender.press)
+        severity = self._gestures.pressed(now_ms) if self._gestures else 0
+        actions = self._asked(lambda at_ms: self._sender.press(at_ms, severity))
         # The first stores it; whatever falls before, the next start counts it again.
         self._storage.untold = self._button.pending() > 1
         self._do(actions[:1])
         self._button.told()
         self._do(actions[1:])
 
+    def _follow_hand(self, now_ms: int) -> None:
+        gestures = self._gestures
+        if gestures is None:
+            return
+        ticks = time.ticks_ms()
+        for is_down, at in self._button.take_edges():
+            gestures.edge(is_down, now_ms - time.ticks_diff(ticks, at))
+        mark = gestures.mark(now_ms)
+        if mark:
+            self._tell(lambda at_ms: self._sender.mark(at_ms, mark))
+
+    def _run_errands(self, now_ms: int) -> None:
+        # One wake's are begun once, and never while a press is open.
+        if self._errands is None and self._sender.waiting and not self._sender.has_open():
+            from errands import Errands
+
+            self._errands = Errands(self._sender, self._settings.edition, self._settle)
+            self._errands.begin(now_ms)
+
+    def _settle(self, packed: bytes) -> None:
+        try:
+            self._storage.save_options(packed)
+        except OSError:
+            self._reports.count_failed_store()
+            return  # the box sees the old edition, and gives them again
+        settings = self._settings = Settings(packed)
+        self._gestures = gestures_of(settings)
+        self._player.is_silent = not settings.strength_pct
+        self._reports.settle(self._now_ms(), settings.status_min, settings.edition)
+        self._note_battery(self._reports.battery_mv)
+
+    def _shake(self, on: bool) -> None:
+        self._motor.duty_u16(self._settings.strength_pct * _FULL // 100 if on else 0)
+        if self._settings.led:
+            self._led.value(on)
+
     def _may_sleep(self, now_ms: int) -> bool:
+        if self._gestures and self._gestures.is_pending():
+            return False
         return now_ms >= self._awake_until_ms or not self._button.is_down()
 
     def _radio(self) -> Air:
@@ -125,7 +186,8 @@ class Wake:
             kind = action[0]
             if kind == core.SEND:
                 self._player.hush(self._now_ms())
-                self._radio().send(action[1], action[2])
+                if not self._radio().send(action[1], action[2]):
+                    self._reports.count_failed_send()
                 self._measure()
             elif kind == core.TUNE:
                 if not self._radio().tune(action[1]):
@@ -139,28 +201,46 @@ class Wake:
                 try:
                     self._storage.save(action[1])
                 except OSError:
-                    pass  # RTC memory has it; a worn-out flash must not keep a press back
+                    # RTC memory has it; a worn-out flash must not keep a press back.
+                    self._reports.count_failed_store()
             elif kind == core.LINK:
                 try:
                     self._storage.save_link(action[1], action[2])
                 except OSError:
-                    pass  # the next wake hunts for it again
+                    self._reports.count_failed_store()  # the next wake hunts for it again
+            elif kind == core.GIVEN and self._errands is not None:
+                self._errands.take(action[1], action[2])
 
     def _measure(self) -> None:
         # Under the load of the radio, once a wake, after the first frame has left.
         if not self._measured:
             self._measured = True
             half_uv = machine.ADC(machine.Pin(self._board.BATTERY)).read_uv()
-            self._storage.battery_mv = self._sender.battery_mv = half_uv * 2 // 1000
+            self._storage.battery_mv = half_uv * 2 // 1000
+            self._note_battery(self._storage.battery_mv)
+
+    def _note_battery(self, battery_mv: int) -> None:
+        self._reports.battery_mv = battery_mv
+        self._reports.complain(frame.BATTERY_LOW, 0 < battery_mv < self._settings.battery_low_mv)
 
     def _sleep(self, rest_ms: int) -> None:
         if self._air is not None:
             self._air.stop()
             self._air = None
-        self._storage.rssi_dbm = self._sender.rssi_dbm
+        self._storage.rssi_dbm = self._sender.voice.rssi_dbm
+        self._storage.resorted = bool(self._reports.complaints & frame.LAST_RESORT)
         self._storage.starts = 0
         self._storage.save_light(self._sender.record())
         sleep(self._button, self._storage, rest_ms)
+
+
+def gestures_of(settings):
+    """Return what follows the hand, None when nothing but presses may be said: not loaded then."""
+    if not settings.gestures:
+        return None
+    from gesture import Gestures
+
+    return Gestures(settings.gestures)
 
 
 def run(board, button, storage, on_trial):

@@ -23,6 +23,9 @@ _PRESSES = st.lists(
         _MS,
         _MS,
         _MS,
+        st.integers(0, 127),
+        st.booleans(),
+        _MS,
     ),
     max_size=press.PRESSES_MAX,
 )
@@ -31,25 +34,41 @@ _PRESSES = st.lists(
 def made(fields: tuple[Any, ...]) -> Any:
     one = press.Press(fields[0])
     one.state, one.told_not_sent, one.superseded, one.wakes = fields[1:5]
-    one.down_ms, one.heard_ms, one.poll_ms = fields[5:]
+    one.down_ms, one.heard_ms, one.poll_ms = fields[5:8]
+    one.gesture, one.mark_waits, one.mark_ms = fields[8:]
     return one
 
 
 def told(one: Any) -> tuple[Any, ...]:
     times = (one.down_ms, one.heard_ms, one.poll_ms)
-    return (one.number, one.state, one.told_not_sent, one.superseded, one.wakes, *times)
+    mark = (one.gesture, one.mark_waits, one.mark_ms)
+    return (one.number, one.state, one.told_not_sent, one.superseded, one.wakes, *times, *mark)
 
 
-@given(_PRESSES, st.integers(0, 65535), st.integers(0, 65535), _MS, _MS)
-def test_a_record_comes_back(
-    fields: list[tuple[Any, ...]], unheard: int, unreached: int, since_ms: int, status_ms: int
-) -> None:
-    record = press.pack_record(
-        [made(one) for one in fields], unheard, unreached, since_ms, status_ms
-    )
+_U16 = st.integers(0, 65535)
+_U8 = st.integers(0, 255)
+_COUNTS = st.tuples(_U16, _U16, _MS, _MS, _U8, _U8)
+
+
+@given(_PRESSES, _COUNTS)
+def test_a_record_comes_back(fields: list[tuple[Any, ...]], counts: tuple[int, ...]) -> None:
+    record = press.pack_record([made(one) for one in fields], *counts)
     presses, *rest = press.unpack_record(record)
     assert [told(one) for one in presses] == fields
-    assert rest == [unheard, unreached, since_ms, status_ms]
+    assert rest == list(counts)
+
+
+@given(_PRESSES, _COUNTS)
+def test_a_record_without_what_came_later_keeps_its_presses(
+    fields: list[tuple[Any, ...]], counts: tuple[int, ...]
+) -> None:
+    whole = press.pack_record([made(one) for one in fields], *counts)
+    presses, *rest = press.unpack_record(whole[: 22 + 30 * len(fields)])
+    assert [told(one)[:8] for one in presses] == [one[:8] for one in fields]
+    assert [told(one)[8:] for one in presses] == [(0, False, -1)] * len(fields)
+    assert rest == [*counts[:4], 0, 0]
+    # Nor does what comes later still take them away.
+    assert [told(one) for one in press.unpack_record(whole + b"more")[0]] == fields
 
 
 @given(st.binary(max_size=400))
@@ -63,7 +82,7 @@ def test_garbage_is_refused_or_harmless(record: bytes) -> None:
 def test_a_state_that_is_unknown_is_sent_again() -> None:
     one = press.Press(7)
     one.state = 99
-    kept = press.unpack_record(press.pack_record([one], 0, 0, 0, 0))
+    kept = press.unpack_record(press.pack_record([one], 0, 0, 0, 0, 0, 0))
     assert kept[0][0].is_unheard()
 
 

@@ -374,7 +374,7 @@ def test_a_counter_that_fails_in_the_hunt_leaves_aim_and_radio_at_one() -> None:
             break
     bip.sent()
     bip.advance(200)
-    assert bip.channel == bip.sender._aim.tuned
+    assert bip.channel == bip.sender.voice.aim.tuned
     bip.receive(box.take(bip.sent()[-1][1]))
     assert bip.felt[-1] == "heard"
 

@@ -144,12 +144,23 @@ def test_a_lost_counter_begins_where_none_was_used() -> None:
 def test_garbage_is_absent(content: bytes) -> None:
     nvs, rtc = provisioned()
     rtc.content = content
-    for key in ("settings", "counter0", "counter1", "open0", "open1", "link", "crashes"):
+    for key in (
+        "settings",
+        "counter0",
+        "counter1",
+        "open0",
+        "open1",
+        "link",
+        "crashes",
+        "set0",
+        "set1",
+    ):
         nvs.committed[key] = content
     kept = opened(nvs, rtc)
     assert kept.settings() is None
     assert kept.record is None
-    assert kept.crashes() == 0
+    assert kept.crashes() == (0, 0, 0, 0)
+    assert kept.options() is None
     assert not kept.time_is_known
 
 
@@ -164,11 +175,41 @@ def test_a_flipped_bit_is_seen(payload: bytes, position: int, bit: int) -> None:
 def test_crashes_are_counted_and_stop_at_the_field_s_end() -> None:
     nvs, rtc = provisioned()
     for _ in range(3):
-        opened(nvs, rtc).count_crash()
-    assert opened(nvs, rtc).crashes() == 3
+        opened(nvs, rtc).count_crash(0xBEEF, 0x77616B65, 12)
+    assert opened(nvs, rtc).crashes() == (3, 0xBEEF, 0x77616B65, 12)
     nvs.committed["crashes"] = storage.guard(b"\xff\xff")
-    opened(nvs, rtc).count_crash()
-    assert opened(nvs, rtc).crashes() == 0xFFFF
+    assert opened(nvs, rtc).crashes() == (0xFFFF, 0, 0, 0)
+    opened(nvs, rtc).count_crash(1, 2, 3)
+    assert opened(nvs, rtc).crashes() == (0xFFFF, 1, 2, 3)
+
+
+def test_what_the_next_status_must_tell_is_kept() -> None:
+    nvs, rtc = provisioned()
+    for stuck, resorted in ((True, False), (False, True), (True, True)):
+        kept = opened(nvs, rtc)
+        kept.stuck, kept.resorted, kept.starts = stuck, resorted, 5
+        kept.note()
+        again = opened(nvs, rtc)
+        assert (again.stuck, again.resorted, again.starts) == (stuck, resorted, 5)
+
+
+def test_settings_are_kept_whole_and_a_torn_write_leaves_the_ones_before() -> None:
+    nvs, rtc = provisioned()
+    opened(nvs, rtc).save_options(b"first")
+    opened(nvs, rtc).save_options(b"second")
+    assert opened(nvs, rtc).options() == b"second"
+    newest = "set0"
+    for length in range(len(nvs.committed[newest])):
+        torn = FakeNvs()
+        torn.committed = dict(nvs.committed)
+        torn.committed[newest] = nvs.committed[newest][:length]
+        assert opened(torn, rtc).options() == b"first"
+
+
+def test_settings_may_be_given_when_it_is_made() -> None:
+    nvs = FakeNvs()
+    nvs.committed.update(storage.provisioned(1, KEY, 6, LINK, b"options"))
+    assert opened(nvs, FakeRtc()).options() == b"options"
 
 
 def test_starts_and_what_is_untold_are_kept_without_touching_the_record() -> None:
@@ -177,7 +218,7 @@ def test_starts_and_what_is_untold_are_kept_without_touching_the_record() -> Non
     for number in range(1, 20):
         kept = opened(nvs, rtc)
         kept.untold = True
-        assert kept.count_start() == min(number, 15)
+        assert kept.count_start() == min(number, 7)
     awake = opened(nvs, rtc)
     assert (awake.record, awake.time_is_known, awake.untold) == (b"presses", True, True)
 

@@ -252,7 +252,7 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int | bytes]]
         0x82,
         _DEVICE,
         7010,
-        [(4, 210), (2, 8), (1, 60), (1, 0), (2, 60), (1, 0x07), (2, 1500)],
+        [(4, 210), (2, 8), (1, 60), (1, 0), (2, 60), (1, 0x07), (2, 1500), (2, 3300)],
     ),
     (
         "configure, highest of everything",
@@ -261,7 +261,10 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int | bytes]]
         0x82,
         _DEVICE,
         7011,
-        [(4, 0xFFFFFFFF), (2, 0xFFFF), (1, 255), (1, 255), (2, 0xFFFF), (1, 255), (2, 0xFFFF)],
+        [
+            *((4, 0xFFFFFFFF), (2, 0xFFFF), (1, 255), (1, 255), (2, 0xFFFF), (1, 255)),
+            *((2, 0xFFFF), (2, 0xFFFF)),
+        ],
     ),
     (
         "update, a whole piece",

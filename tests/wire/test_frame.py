@@ -61,7 +61,7 @@ def test_a_reply_and_a_poll_come_back(fields: tuple[int, int, int, int]) -> None
 
 
 @settings(deadline=None)
-@given(st.tuples(U8, U32, U16), st.tuples(U32, U16, U8, U8, U16, U8, U16))
+@given(st.tuples(U8, U32, U16), st.tuples(U32, U16, U8, U8, U16, U8, U16, U16))
 def test_an_ask_and_settings_come_back(ask: tuple[int, ...], given: tuple[int, ...]) -> None:
     assert parcel.unpack_ask(parcel.pack_ask(*ask)) == ask
     assert parcel.unpack_configure(parcel.pack_configure(*given)) == given

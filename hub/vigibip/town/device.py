@@ -97,12 +97,19 @@ def provision_bip(
     key: bytes,
     channel: int,
     receiver_mac: bytes = _BROADCAST,
+    options: bytes | None = None,
 ) -> None:
-    """Write what makes a blank bip in `directory` this one. Raises ValueError."""
+    """Write what makes a blank bip in `directory` this one. Raises ValueError.
+
+    options: of the firmware's settings.pack; None: its motor may run at full strength, and nothing
+    else differs from a new bip.
+    """
     storage = device_tree.load("bip", "storage")
+    if options is None:
+        options = device_tree.load("bip", "settings").pack(0, 100, 0, 60, 0, 0, 0)
     folder = directory / "nvs" / storage.NAMESPACE
     folder.mkdir(parents=True, exist_ok=True)
-    for name, blob in storage.provisioned(device_id, key, channel, receiver_mac).items():
+    for name, blob in storage.provisioned(device_id, key, channel, receiver_mac, options).items():
         (folder / name).write_bytes(blob)
 
 

@@ -16,6 +16,8 @@ class Feel(StrEnum):
     NOT_SENT = "not_sent"
     NOT_REACHED = "not_reached"
     UNANSWERED = "unanswered"
+    NOTED = "noted"
+    BATTERY_LOW = "battery_low"
 
 
 class FeelReader:

@@ -25,7 +25,7 @@ MAY_TELL_DURESS = 0x04
 PIECE_LENGTH = 176
 
 _ASK = ">BIH"
-_CONFIGURE = ">IHBBHBH"
+_CONFIGURE = ">IHBBHBHH"
 _UPDATE = ">IIHHB"
 _UPDATE_LENGTH = 13
 
@@ -58,20 +58,30 @@ def pack_configure(
     status_min: int,
     gestures: int,
     udp_after_ms: int,
+    battery_low_mv: int,
 ) -> bytes:
     """Return the payload of CONFIGURE: all settings of a bip.
 
     answered: the up-counter of the ask that it answers. edition: of the settings, from 1; another
     one than the bip has is taken. strength_pct: of the vibration, 0 for none. led: 1 when the light
     may be used. status_min: between two statuses, 5 to 1440. gestures: MAY_*. udp_after_ms: without
-    a reply so long the frame also goes by Wi-Fi; 0 for never.
+    a reply so long the frame also goes by Wi-Fi; 0 for never. battery_low_mv: below it the bip
+    complains; 0 for what suits a LiPo cell.
     """
     return struct.pack(
-        _CONFIGURE, answered, edition, strength_pct, led, status_min, gestures, udp_after_ms
+        _CONFIGURE,
+        answered,
+        edition,
+        strength_pct,
+        led,
+        status_min,
+        gestures,
+        udp_after_ms,
+        battery_low_mv,
     )
 
 
-def unpack_configure(payload: "Buffer") -> tuple[int, int, int, int, int, int, int]:
+def unpack_configure(payload: "Buffer") -> tuple[int, int, int, int, int, int, int, int]:
     """Return the tuple that `pack_configure` took. Raises LengthRefused when it is too short."""
     return _fields(_CONFIGURE, payload)  # type: ignore[return-value]
 

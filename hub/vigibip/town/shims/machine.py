@@ -76,6 +76,17 @@ class Pin:
         self._handlers[self.gpio] = (handler, trigger, self)
 
 
+class PWM:
+    """Off, or on: how strongly is not looked at."""
+
+    def __init__(self, pin: Pin, *, freq: int = 0, duty_u16: int = 0):
+        self._pin = pin
+        self.duty_u16(duty_u16)
+
+    def duty_u16(self, duty: int) -> None:
+        self._pin.value(duty > 0)
+
+
 def _pin_changed(gpio: int) -> None:
     handler, trigger, pin = Pin._handlers.get(gpio, (None, 0, None))
     edge = Pin.IRQ_RISING if bus.levels[gpio] else Pin.IRQ_FALLING
