@@ -7,6 +7,7 @@ import os
 import pty
 import threading
 import tty
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,6 @@ class MemoryLink:
     def start(self, on_frame: Callable[[int, bytes, bytes], None]) -> None:
         self.hear = on_frame
 
-
     def send(self, mac: bytes, frame: bytes) -> None:
         self.sent.append((mac, frame))
 
@@ -130,6 +130,7 @@ class PtyReceiver:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.down: list[tuple[bytes, bytes]] = []
+        self.settings: list[int] = []
         self.on_down: Callable[[], None] = lambda: None
         self._decoder = line.Decoder()
         self._fd: int | None = None
