@@ -1,5 +1,6 @@
 """Runs a receiver: ESP-NOW on one side, the USB serial port, which is stdin and stdout, there."""
 
+import gc
 import select
 import sys
 
@@ -8,6 +9,7 @@ import machine
 import network
 from carrier import Carrier
 from ticks import Clock
+from wire import serial
 
 # Until the box has told its own.
 _CHANNEL = 6
@@ -20,6 +22,15 @@ _BYTES_AT_ONCE = 256
 # A line that does not take more is looked at again so soon.
 _LINE_RETRY_MS = 20
 _RSSI_UNKNOWN = -128
+# Below it the radio's module may fall silent rather than fail: start anew in time. The module
+# keeps each address that it hears in a table which nobody can empty.
+_MEMORY_LEAST = 12288
+
+
+def _why_it_started() -> int:
+    kept = machine.RTC().memory()
+    machine.RTC().memory(b"")
+    return kept[0] if kept else serial.WHY_UNKNOWN
 
 
 class Receiver:
@@ -43,8 +54,9 @@ class Receiver:
         self._free = select.poll()
         self._free.register(sys.stdout, select.POLLOUT)
         self._now_ms = Clock(0).now_ms
-        self._carrier = Carrier(_CHANNEL, machine.reset_cause(), 0)
+        self._carrier = Carrier(_CHANNEL, machine.reset_cause(), 0, _why_it_started())
         self._tuned = _CHANNEL
+        self._line_out: bytes | None = None
         self._written = 0
 
     def run(self) -> None:
@@ -57,11 +69,12 @@ class Receiver:
             if data and carrier.from_line(data):
                 self._tune()
             self._transmit()
-            carrier.tick(self._now_ms())
             self._write()
+            if carrier.tick(self._now_ms()):
+                self._look_after_itself()
             if not self._now.any() and not carrier.down:
                 pause_ms = max(0, carrier.deadline_ms() - self._now_ms())
-                if carrier.up:
+                if self._line_out is not None:
                     pause_ms = min(pause_ms, _LINE_RETRY_MS)
                 for _ in self._both.ipoll(min(pause_ms, _WATCHDOG_MS // 4)):
                     pass
@@ -83,7 +96,8 @@ class Receiver:
             if address is None or frame is None:
                 return
             known = self._now.peers_table.get(address)
-            self._carrier.from_air(address, frame, known[0] if known else _RSSI_UNKNOWN)
+            rssi_dbm = known[0] if known else _RSSI_UNKNOWN
+            self._carrier.from_air(self._now_ms(), address, frame, rssi_dbm)
 
     def _read(self) -> bytes:
         # Byte by byte: a read of more would wait for all of them.
@@ -115,15 +129,28 @@ class Receiver:
             self._carrier.count_send(False)
 
     def _write(self) -> None:
-        up = self._carrier.up
-        while up and self._free.poll(0):
-            count = sys.stdout.buffer.write(up[0][self._written :])
+        while True:
+            if self._line_out is None:
+                self._line_out = self._carrier.next_up()
+                self._written = 0
+                if self._line_out is None:
+                    return
+            if not self._free.poll(0):
+                return
+            count = sys.stdout.buffer.write(self._line_out[self._written :])
             if not count:
                 return  # full: nobody reads
             self._written += count
-            if self._written >= len(up[0]):
-                up.pop(0)
-                self._written = 0
+            if self._written >= len(self._line_out):
+                self._line_out = None
+
+    def _look_after_itself(self) -> None:
+        gc.collect()
+        self._carrier.memory_free = gc.mem_free()
+        self._carrier.radio_dropped = self._now.stats()[4]
+        if self._carrier.memory_free < _MEMORY_LEAST:
+            machine.RTC().memory(bytes((serial.WHY_MEMORY,)))
+            machine.reset()
 
 
 def run() -> None:

@@ -3,16 +3,17 @@
 Everything is bounded, and what does not fit is dropped and counted: a receiver that waits is deaf.
 """
 
+import waiting
 from wire import serial
 
-FIRMWARE = 0x0001
+FIRMWARE = 0x0002
 
 # Header and tag of a sealed frame; what is shorter carries nothing. The version is the box's to
 # judge: of an unknown one it must be able to tell people.
 _FRAME_MIN = 18
 _FRAME_MAX = 250
-# Messages that wait for a box which reads slowly: 16 bips pressed at once, twice over.
-_UP_MAX = 32
+# Of its own words, which are few: a box that does not read is told the newest.
+_TOLD_MAX = 4
 # Frames that wait for the radio; a box sends one to a bip that just spoke.
 _DOWN_MAX = 32
 # The radio knows 20 addresses; one is everybody's.
@@ -21,34 +22,58 @@ AIR_EACH_MS = 10000
 
 
 class Carrier:
-    """Frames up, frames down. `up`: encoded messages for the line; `down`: (address, frame)."""
+    """Frames up, frames down. `down`: (address, frame)."""
 
-    def __init__(self, channel: int, reset_cause: int, now_ms: int):
+    def __init__(self, channel: int, reset_cause: int, now_ms: int, why: int = 0):
         self.channel = channel
-        self.up: list[bytes] = []
         self.down: list[tuple[bytes, bytes]] = []
         self.peers: list[bytes] = []
+        # Told by whoever knows them.
+        self.radio_dropped = 0
+        self.memory_free = 0
         self._reset_cause = reset_cause
+        self._why = why
         self._start_ms = now_ms
         self._air_ms = now_ms + AIR_EACH_MS
         self._settled = False
         self._decoder = serial.Decoder()
+        self._waiting = waiting.Waiting()
         self._received = 0
         self._sent = 0
         self._send_failed = 0
         self._dropped = 0
+        self._guests = 0
+        self._guests_dropped = 0
+        self._repeats = 0
         # A delimiter first: what the boot printed is no part of a message.
-        self.up.append(b"\x00")
+        self._told: list[bytes] = [b"\x00"]
         self._hello()
 
-    def from_air(self, address: bytes, frame: bytes, rssi_dbm: int) -> None:
+    def from_air(self, now_ms: int, address: bytes, frame: bytes, rssi_dbm: int) -> None:
         """Carry up a frame that the radio heard."""
         if not _FRAME_MIN <= len(frame) <= _FRAME_MAX:
             self._dropped += 1
             return
+        what = self._waiting.put(now_ms, max(-128, min(127, rssi_dbm)), address, frame)
+        if what == waiting.GUEST_REFUSED:
+            self._guests_dropped += 1
+            return
         self._received += 1
-        body = serial.pack_up_frame(max(-128, min(127, rssi_dbm)), address, frame)
-        self._queue_up(serial.encode_message(serial.UP_FRAME, body))
+        if what == waiting.REPEATED:
+            self._repeats += 1
+        elif what == waiting.PUSHED_OUT:
+            self._dropped += 1
+        elif what == waiting.GUEST_TAKEN:
+            self._guests += 1
+
+    def next_up(self) -> bytes | None:
+        """Return what is to be written to the line next, None for nothing."""
+        if self._told:
+            return self._told.pop(0)
+        frame = self._waiting.take()
+        if frame is None:
+            return None
+        return serial.encode_message(serial.UP_FRAME, serial.pack_up_frame(*frame))
 
     def from_line(self, data: bytes) -> bool:
         """Take bytes from the box. Return True when the channel has changed."""
@@ -58,27 +83,23 @@ class Carrier:
                 if kind == serial.DOWN_FRAME:
                     self._queue_down(*serial.unpack_down_frame(body))
                 elif kind == serial.SETTINGS:
-                    changed |= self._settle(serial.unpack_settings(body))
+                    changed |= self._settle(*serial.unpack_settings(body))
             except ValueError:
                 self._dropped += 1
         return changed
 
-    def tick(self, now_ms: int) -> None:
-        """Tell the air's counts when it is time, and who we are until the box has answered."""
+    def tick(self, now_ms: int) -> bool:
+        """Tell the air's counts when it is time, and who we are until the box has answered.
+
+        Return True when they were told.
+        """
         if now_ms < self._air_ms:
-            return
+            return False
         self._air_ms = now_ms + AIR_EACH_MS
         if not self._settled:
             self._hello()
-        counts = serial.pack_air(
-            (now_ms - self._start_ms) // 1000,
-            self._received,
-            self._sent,
-            self._send_failed,
-            self._dropped,
-            self._decoder.dropped,
-        )
-        self._queue_up(serial.encode_message(serial.AIR, counts))
+        self._tell_air(now_ms)
+        return True
 
     def stay_on(self, channel: int) -> None:
         """The radio did not take the box's channel, and is on `channel` still."""
@@ -104,24 +125,41 @@ class Carrier:
         return self.peers.pop(0) if len(self.peers) > _PEERS_MAX else None
 
     def _hello(self) -> None:
-        body = serial.pack_hello(FIRMWARE, self.channel, self._reset_cause)
-        self._queue_up(serial.encode_message(serial.HELLO, body))
+        body = serial.pack_hello(FIRMWARE, self.channel, self._reset_cause, self._why)
+        self._tell(serial.encode_message(serial.HELLO, body))
 
-    def _settle(self, channel: int) -> bool:
+    def _tell_air(self, now_ms: int) -> None:
+        counts = serial.pack_air(
+            (now_ms - self._start_ms) // 1000,
+            self._received,
+            self._sent,
+            self._send_failed,
+            self._dropped,
+            self._decoder.dropped,
+            self._guests,
+            self._guests_dropped,
+            self._repeats,
+            self.radio_dropped,
+            self.memory_free,
+        )
+        self._tell(serial.encode_message(serial.AIR, counts))
+
+    def _settle(self, channel: int, ids: list[int] | None) -> bool:
         if not 1 <= channel <= 13:
             self._dropped += 1
             return False
+        if ids is not None:
+            self._waiting.allow(ids)
         self._settled = True
         changed = channel != self.channel
         self.channel = channel
         return changed
 
-    def _queue_up(self, message: bytes) -> None:
-        if len(self.up) >= _UP_MAX:
-            # The oldest goes: its bip has sent it again meanwhile. One that is half written stays.
-            self.up.pop(1)
+    def _tell(self, message: bytes) -> None:
+        if len(self._told) >= _TOLD_MAX:
+            self._told.pop(0)
             self._dropped += 1
-        self.up.append(message)
+        self._told.append(message)
 
     def _queue_down(self, address: bytes, frame: bytes) -> None:
         if not _FRAME_MIN <= len(frame) <= _FRAME_MAX:

@@ -13,4 +13,6 @@ except Exception as error:
     import sys
 
     sys.print_exception(error)
+    # The next HELLO says why: wire.serial's WHY_MEMORY, WHY_EXCEPTION.
+    machine.RTC().memory(b"\x02" if isinstance(error, MemoryError) else b"\x01")
     machine.reset()

@@ -7,7 +7,7 @@ import os
 import pty
 import threading
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,10 +107,14 @@ class MemoryLink:
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, bytes]] = []
+        self.allowed: list[int] = []
         self.hear: Callable[[int, bytes, bytes], None] = lambda _rssi, _mac, _frame: None
 
     def start(self, on_frame: Callable[[int, bytes, bytes], None]) -> None:
         self.hear = on_frame
+
+    def allow(self, ids: Sequence[int]) -> None:
+        self.allowed = list(ids)
 
     def send(self, mac: bytes, frame: bytes) -> None:
         self.sent.append((mac, frame))
@@ -130,7 +134,7 @@ class PtyReceiver:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.down: list[tuple[bytes, bytes]] = []
-        self.settings: list[int] = []
+        self.settings: list[tuple[int, list[int] | None]] = []
         self.on_down: Callable[[], None] = lambda: None
         self._decoder = line.Decoder()
         self._fd: int | None = None

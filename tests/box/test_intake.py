@@ -10,6 +10,7 @@ from tests.box.driven import DrivenBox
 from tests.box.peers import Bip
 from vigibip.box.config import BoxSettings
 from vigibip.box.faults import FaultCode
+from vigibip.box.pairing import pair_device, revoke_paired
 from vigibip.wire import frame, parcel, window
 
 HEARD, DELIVERED, NONE = frame.STATE_HEARD, frame.STATE_DELIVERED, frame.STATE_NONE
@@ -239,3 +240,18 @@ async def test_reply_counters_never_come_twice_even_across_restarts(
     counters = [bip.read_reply(sealed).counter for _, sealed in box.link.sent]
     assert len(counters) == 900
     assert counters == sorted(set(counters))
+
+
+async def test_the_receiver_is_told_whose_bips_are_its_own_and_a_guest_is_never_answered(
+    box: DrivenBox, bip: Bip, settings: BoxSettings
+) -> None:
+    assert box.link.allowed == [bip.device_id]
+    neighbours = Bip(0x66)
+    await box.hear(neighbours, neighbours.press())
+    assert (box.link.sent, box.carrier.take()) == ([], [])
+    pair_device(settings, f"{neighbours.device_id:08x}", "réserve", neighbours.key.hex())
+    await box.clock.advance(600)
+    assert sorted(box.link.allowed) == sorted([bip.device_id, neighbours.device_id])
+    revoke_paired(settings, f"{bip.device_id:08x}")
+    await box.clock.advance(600)
+    assert box.link.allowed == [neighbours.device_id]

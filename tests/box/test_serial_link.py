@@ -61,17 +61,33 @@ async def test_a_receiver_is_given_its_channel_and_its_frames_are_heard(
     desk: Desk, receiver: PtyReceiver
 ) -> None:
     listen(desk)
-    await until(lambda: receiver.settings == [6], "settings at opening")
+    await until(lambda: receiver.settings == [(6, [])], "settings at opening")
     receiver.hello()
-    await until(lambda: receiver.settings == [6, 6], "settings at hello")
+    await until(lambda: receiver.settings == [(6, [])] * 2, "settings at hello")
     receiver.hear(MAC, SEALED, rssi_dbm=-71)
     receiver.air()
     await until(lambda: desk.link.air, "the air's counts")
     assert desk.heard == [(-71, MAC, SEALED)]
-    assert desk.link.air == AirCounts(1, 2, 3, 4, 5, 6)
+    assert desk.link.air == AirCounts(1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0)
     desk.link.send(MAC, SEALED)
     await until(lambda: receiver.down == [(MAC, SEALED)], "a frame down")
     assert not desk.faults.codes()
+
+
+async def test_a_receiver_is_told_whose_bips_are_the_box_s_own_and_when_that_changes(
+    desk: Desk, receiver: PtyReceiver
+) -> None:
+    desk.link.allow([1, 0xFFFFFFFF])
+    listen(desk)
+    await until(lambda: receiver.settings == [(6, [1, 0xFFFFFFFF])], "settings at opening")
+    desk.link.allow(range(1, 100))
+    await until(lambda: receiver.settings[-1] == (6, list(range(1, 65))), "as many as it takes")
+    receiver.unplug()
+    await until(lambda: FaultCode.RECEIVER in desk.faults.codes(), "the fault")
+    desk.link.allow([7])
+    receiver.plug()
+    await desk.clock.advance(10)
+    await until(lambda: receiver.settings[-1] == (6, [7]), "the newest at its return")
 
 
 async def test_noise_is_counted_and_what_follows_is_heard(

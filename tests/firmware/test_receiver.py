@@ -23,6 +23,8 @@ pytestmark = [
 MAC = b"\x02recv1"
 BIP = b"\x02bipA1"
 FRAME = bytes(range(50))
+OWN = int.from_bytes(FRAME[2:6], "big")
+VERSION = 2
 Sent = tuple[int, bytes, bytes]
 
 
@@ -74,13 +76,16 @@ class Bench:
         )
         self.lines: list[Line] = []
 
-    async def plug(self) -> Line:
+    async def plug(self, *, told: bool = True) -> Line:
+        """Return its line; `told`: the box's settings are under way."""
         await self.device.start()
         line = Line(self.device.port_path)
         self.lines.append(line)
         await until(lambda: line.of_kind(serial.HELLO), "HELLO")
         # It has told the bus of its radio before, but this end may look at the line first.
         await until(lambda: self.device.channel == 6, "its radio")
+        if told:
+            line.write(settings(6, [OWN]))
         return line
 
 
@@ -93,13 +98,21 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         line.close()
 
 
+def settings(channel: int, ids: list[int] | None = None) -> bytes:
+    return serial.encode_message(serial.SETTINGS, serial.pack_settings(channel, ids))
+
+
+def of(device_id: int, number: int = 0) -> bytes:
+    return b"\x01\x01" + device_id.to_bytes(4, "big") + bytes((number,)) * 44
+
+
 def down(mac: bytes = BIP, frame: bytes = FRAME) -> bytes:
     return serial.encode_message(serial.DOWN_FRAME, serial.pack_down_frame(mac, frame))
 
 
 async def test_it_says_hello_and_carries_both_ways(bench: Bench) -> None:
     line = await bench.plug()
-    assert line.of_kind(serial.HELLO) == [serial.pack_hello(1, 6, 1)]
+    assert line.of_kind(serial.HELLO) == [serial.pack_hello(VERSION, 6, 1)]
     bench.device.deliver(BIP, FRAME, rssi_dbm=-67, channel=6)
     await until(lambda: line.of_kind(serial.UP_FRAME), "the frame on the line")
     assert serial.unpack_up_frame(line.of_kind(serial.UP_FRAME)[0]) == (-67, BIP, FRAME)
@@ -170,6 +183,84 @@ async def test_a_box_that_does_not_read_makes_it_neither_deaf_nor_dead(bench: Be
     assert bench.device.wakes == 1
 
 
+async def test_sixteen_bips_pressed_at_once_beside_a_flood_of_forged_frames_are_all_carried(
+    bench: Bench,
+) -> None:
+    """The interpreter is paced by the host: no figure of an ESP32 follows from it."""
+    line = await bench.plug()
+    houseful = list(range(100, 164))
+    line.write(settings(6, houseful))
+    heard: set[bytes] = set()
+
+    def all_heard(pressed: set[bytes]) -> bool:
+        heard.update(serial.unpack_up_frame(body)[2] for body in line.of_kind(serial.UP_FRAME))
+        return pressed <= heard
+
+    bench.device.deliver(BIP, of(100, 255), channel=6)
+    await until(lambda: all_heard({of(100, 255)}), "the list is in force")
+    for burst in range(5):
+        pressed = [of(device_id, burst) for device_id in houseful[:16]]
+        for repetition in range(3):
+            for place, press in enumerate(pressed):
+                sender = bytes((2, 0, 0, 0, 0, place))
+                for forged in (0x66000000 + place, houseful[20 + place], houseful[40]):
+                    noise = of(forged, 100 + 3 * burst + repetition)
+                    bench.device.deliver(b"\x02evil1", noise, channel=6)
+                assert bench.device.deliver(sender, press, channel=6)
+            await asyncio.sleep(0)
+        await until(lambda pressed=pressed: all_heard(set(pressed)), f"all of burst {burst}")
+    assert bench.device.wakes == 1
+
+
+async def test_short_of_memory_it_starts_anew_and_says_why(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plant(monkeypatch, tmp_path, "carrier.py", AIR_EACH_MS="300")
+    plant(
+        monkeypatch,
+        tmp_path,
+        "bridge.py",
+        _MEMORY_LEAST="1 << 40 if machine.reset_cause() == 1 else 0",
+    )
+    line = await bench.plug()
+    await until(lambda: len(line.of_kind(serial.HELLO)) > 1 and bench.device.wakes == 2, "again")
+    why = serial.pack_hello(VERSION, 6, 2, serial.WHY_MEMORY)
+    await until(lambda: line.of_kind(serial.HELLO)[-1] == why, "why")
+    line.write(settings(6, [OWN]))
+    bench.device.deliver(BIP, FRAME, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "a frame after that")
+    await until(lambda: len(line.of_kind(serial.AIR)) > 1, "counts")
+    assert serial.unpack_air(line.of_kind(serial.AIR)[-1])[10] > 0
+
+
+async def test_whatever_falls_it_starts_anew_and_says_that(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plant(monkeypatch, tmp_path, "carrier.py", append=_FALLS_ONCE)
+    line = await bench.plug()
+    bench.device.deliver(BIP, b"fall" * 10, channel=6)
+    why = serial.pack_hello(VERSION, 6, 2, serial.WHY_EXCEPTION)
+    await until(lambda: why in line.of_kind(serial.HELLO), "it is there again")
+    line.write(settings(6, [OWN]))
+    bench.device.deliver(BIP, FRAME, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "a frame after that")
+
+
+_FALLS_ONCE = """
+
+_put = waiting.Waiting.put
+
+
+def _falls(self, now_ms, rssi_dbm, address, frame):
+    if frame.startswith(b"fall"):
+        raise KeyError("as no program should")
+    return _put(self, now_ms, rssi_dbm, address, frame)
+
+
+waiting.Waiting.put = _falls
+"""
+
+
 async def test_pulled_and_put_back_it_is_there_again_behind_the_same_path(bench: Bench) -> None:
     line = await bench.plug()
     bench.device.unplug()
@@ -218,7 +309,7 @@ async def test_a_channel_that_the_chip_refuses_leaves_it_on_its_own_and_says_whi
     line.write(serial.encode_message(serial.SETTINGS, serial.pack_settings(13)))
     hellos = len(line.of_kind(serial.HELLO))
     await until(lambda: len(line.of_kind(serial.HELLO)) > hellos + 1, "HELLO again")
-    assert line.of_kind(serial.HELLO)[-1] == serial.pack_hello(1, 6, 1)
+    assert line.of_kind(serial.HELLO)[-1] == serial.pack_hello(VERSION, 6, 1)
     assert bench.device.deliver(BIP, FRAME, channel=6)
     await until(lambda: line.of_kind(serial.UP_FRAME), "a frame on the old channel")
     line.write(serial.encode_message(serial.SETTINGS, serial.pack_settings(11)))
@@ -288,12 +379,12 @@ espnow.ESPNow.send = _slowly
 async def test_it_tells_the_air_s_counts_and_repeats_hello_until_it_is_answered(
     bench: Bench,
 ) -> None:
-    line = await bench.plug()
+    line = await bench.plug(told=False)
     bench.device.deliver(BIP, FRAME, channel=6)
     bench.device.deliver(BIP, bytes(3), channel=6)
     line.write(b"\x05garbage\x00" + down())
     await until(lambda: line.of_kind(serial.AIR), "AIR", 20)
     uptime_s, *counts = serial.unpack_air(line.of_kind(serial.AIR)[0])
     assert uptime_s == 10
-    assert counts == [1, 1, 0, 1, 1]
+    assert counts[:5] == [1, 1, 0, 1, 1]
     assert len(line.of_kind(serial.HELLO)) == 2

@@ -289,6 +289,8 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int | bytes]]
 _FRAME = reference.sealed_frame(_KEY, _UP, 0x03, _DEVICE, 43, bytes((0, 0, 0, 42)))
 _MAC = bytes.fromhex("7cdfa1002301")
 
+_AIR_COUNTS = (86400, 1200, 900, 2, 31, 0xFFFFFFFF, 40, 70000, 12, 3, 45678)
+
 # Name, type, fields as numbers and hex text, body.
 SERIAL: list[tuple[str, int, list[Any], bytes]] = [
     ("up frame", 0x01, [-61, _MAC.hex(), _FRAME.hex()], b"\xc3" + _MAC + _FRAME),
@@ -299,16 +301,24 @@ SERIAL: list[tuple[str, int, list[Any], bytes]] = [
         [-20, "ff" * 6, "a5" * 250],
         b"\xec" + b"\xff" * 6 + b"\xa5" * 250,
     ),
-    ("hello", 0x02, [0x0102, 6, 1], bytes((1, 2, 6, 1))),
+    ("hello", 0x02, [0x0102, 6, 1, 2], bytes((1, 2, 6, 1, 2))),
     (
         "air",
         0x03,
-        [86400, 1200, 900, 2, 31, 0xFFFFFFFF],
-        b"".join(n.to_bytes(4, "big") for n in (86400, 1200, 900, 2, 31, 0xFFFFFFFF)),
+        list(_AIR_COUNTS),
+        b"".join(n.to_bytes(4, "big") for n in _AIR_COUNTS),
     ),
     ("down frame", 0x81, [_MAC.hex(), _FRAME.hex()], _MAC + _FRAME),
     ("down frame to all", 0x81, ["ff" * 6, _FRAME.hex()], b"\xff" * 6 + _FRAME),
-    ("settings", 0x82, [11], b"\x0b"),
+    ("settings, channel alone", 0x82, [11, None], b"\x0b"),
+    ("settings, no bip", 0x82, [6, []], b"\x06\x00"),
+    (
+        "settings, two bips",
+        0x82,
+        [1, [1, 0xCAFEF00D]],
+        b"\x01\x02\x00\x00\x00\x01\xca\xfe\xf0\x0d",
+    ),
+    ("settings, 64 bips", 0x82, [13, [0xFFFFFFFF] * 64], b"\x0d\x40" + b"\xff" * 256),
 ]
 
 

@@ -127,10 +127,24 @@ def test_a_signal_strength_is_brought_into_range(measured: int, carried: int) ->
 
 def test_counts_go_round() -> None:
     body = serial.pack_air(1 << 32, (1 << 32) + 5, 0, 0, 0, -1)
-    assert serial.unpack_air(body) == (0, 5, 0, 0, 0, 0xFFFFFFFF)
+    assert serial.unpack_air(body) == (0, 5, 0, 0, 0, 0xFFFFFFFF, 0, 0, 0, 0, 0)
 
 
 def test_fields_that_are_appended_are_ignored() -> None:
-    assert serial.unpack_hello(serial.pack_hello(1, 6, 0) + b"more") == (1, 6, 0)
-    assert serial.unpack_air(serial.pack_air(1, 2, 3, 4, 5, 6) + b"more") == (1, 2, 3, 4, 5, 6)
-    assert serial.unpack_settings(serial.pack_settings(6) + b"more") == 6
+    assert serial.unpack_hello(serial.pack_hello(1, 6, 0, 2) + b"more") == (1, 6, 0, 2)
+    told = tuple(range(1, 12))
+    assert serial.unpack_air(serial.pack_air(*told) + b"more") == told
+    assert serial.unpack_settings(serial.pack_settings(6, [7]) + b"more") == (6, [7])
+
+
+def test_what_an_older_receiver_does_not_tell_is_zero() -> None:
+    assert serial.unpack_hello(bytes((0, 1, 6, 3))) == (1, 6, 3, 0)
+    assert serial.unpack_air(serial.pack_air(1, 2, 3, 4, 5, 6)[:24]) == (1, 2, 3, 4, 5, 6, *[0] * 5)
+
+
+def test_more_ids_than_a_box_serves_are_refused_at_both_ends() -> None:
+    ids = list(range(serial.IDS_MAX + 1))
+    with pytest.raises(ValueError, match="too many"):
+        serial.pack_settings(6, ids)
+    with pytest.raises(ValueError, match="too many"):
+        serial.unpack_settings(bytes((6, 65)) + bytes(4 * 65))

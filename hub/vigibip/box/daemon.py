@@ -223,6 +223,7 @@ class BoxDaemon:
         self._tasks.add(asyncio.create_task(self._timers.run()))
         for carrier in self._carriers:
             carrier.start(self._outbox)
+        self._link.allow([device.device_id for device in self._devices])
         self._link.start(self._intake.take)
         await self._control.start()
         self._tell_status_soon()
@@ -364,6 +365,7 @@ class BoxDaemon:
         if records is not None:
             self._devices.update(records, {})
             self._watch.devices_changed()
+            self._link.allow([device.device_id for device in self._devices])
             self._replier.reserve(self._devices)
 
     async def _resend(self, asked: dict[str, Any]) -> dict[str, Any]:

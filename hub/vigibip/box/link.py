@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 OnFrame = Callable[[int, bytes, bytes], None]
@@ -14,6 +14,10 @@ class ReceiverLink(Protocol):
 
     def start(self, on_frame: OnFrame) -> None:
         """Begin; returns at once, even if there is no receiver yet."""
+        ...
+
+    def allow(self, ids: Sequence[int]) -> None:
+        """These are the box's own bips; all others are guests. Before `start` and whenever."""
         ...
 
     def send(self, mac: bytes, frame: bytes) -> None:

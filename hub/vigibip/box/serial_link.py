@@ -11,6 +11,7 @@ import logging
 import os
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import serial
@@ -42,6 +43,11 @@ class AirCounts:
     send_failed: int
     dropped: int
     serial_dropped: int
+    guests: int
+    guests_dropped: int
+    repeats: int
+    radio_dropped: int
+    memory_free: int
 
 
 class SerialLink:
@@ -72,6 +78,7 @@ class SerialLink:
         self._failures = 0
         self._closed = False
         self._heard_s = 0.0
+        self._ids: list[int] = []
         self._deaf: Timer | None = None
         self._reopening: Timer | None = None
         self.air: AirCounts | None = None
@@ -86,6 +93,13 @@ class SerialLink:
     def start(self, on_frame: OnFrame) -> None:
         self._on_frame = on_frame
         self._open()
+
+    def allow(self, ids: Sequence[int]) -> None:
+        if len(ids) > line.IDS_MAX:
+            _log.warning("receiver: %d bips, of which it takes %d", len(ids), line.IDS_MAX)
+        self._ids = list(ids)[: line.IDS_MAX]
+        if self._serial is not None:
+            self._settle()
 
     def send(self, mac: bytes, frame: bytes) -> None:
         self._send(line.DOWN_FRAME, line.pack_down_frame(mac, frame))
@@ -118,7 +132,7 @@ class SerialLink:
         self._deaf = self._timers.call_in(_DEAF_AFTER_S, self._is_deaf)
         asyncio.get_running_loop().add_reader(opened.fileno(), self._readable)
         # One that was running before us says no HELLO.
-        self._send(line.SETTINGS, line.pack_settings(self._channel))
+        self._settle()
 
     def _lost(self, reason: str) -> None:
         self._release()
@@ -175,17 +189,18 @@ class SerialLink:
                 self._alive()
                 self._on_frame(rssi_dbm, mac, frame)
             elif kind == line.HELLO:
-                version, channel, reset_cause = line.unpack_hello(body)
+                version, channel, reset_cause, why = line.unpack_hello(body)
                 _log.info(
-                    "receiver: starts, version %d.%d, channel %d, reset cause %d",
+                    "receiver: starts, version %d.%d, channel %d, reset cause %d, why %d",
                     version >> 8,
                     version & 0xFF,
                     channel,
                     reset_cause,
+                    why,
                 )
                 self.counts["hello"] += 1
                 self._alive()
-                self._send(line.SETTINGS, line.pack_settings(self._channel))
+                self._settle()
             elif kind == line.AIR:
                 self.air = AirCounts(*line.unpack_air(body))
                 self._alive()
@@ -193,6 +208,9 @@ class SerialLink:
                 self.counts["unknown"] += 1
         except ValueError:
             self.counts["short"] += 1
+
+    def _settle(self) -> None:
+        self._send(line.SETTINGS, line.pack_settings(self._channel, self._ids))
 
     def _alive(self) -> None:
         # Only a message that makes sense says that this is a receiver, and that it is well.

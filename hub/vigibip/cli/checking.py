@@ -46,7 +46,10 @@ def stage_device(role: str) -> None:
     from vigibip.town import device_tree
 
     prepare_stubs()
-    device_tree.stage("bip" if role == "bip" else "receiver", STAGED / role)
+    shutil.rmtree(STAGED / role, ignore_errors=True)
+    for name, source in device_tree.sources("bip" if role == "bip" else "receiver").items():
+        (STAGED / role / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, STAGED / role / name)
     shutil.copytree(HUB / "wire", STAGED / role / "wire", dirs_exist_ok=True)
 
 

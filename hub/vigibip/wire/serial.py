@@ -29,8 +29,19 @@ _CRC_LENGTH = 2
 # COBS adds one byte, and one more for each whole 254.
 _STUFFED_MAX = MESSAGE_MAX + _CRC_LENGTH + 1 + (MESSAGE_MAX + _CRC_LENGTH) // 254
 
-_HELLO = ">HBB"
-_AIR = ">IIIIII"
+# As many as one box serves, and as one message holds.
+IDS_MAX = 64
+
+# Why a receiver started, as far as it knows.
+WHY_UNKNOWN = 0
+WHY_EXCEPTION = 1
+WHY_MEMORY = 2
+
+_HELLO = ">HBBB"
+_HELLO_LEAST = 4
+_AIR = ">IIIIIIIIIII"
+_AIR_LEAST = 24
+_SETTINGS = ">BB"
 
 
 def crc16(data: "Buffer") -> int:
@@ -147,6 +158,13 @@ def _fields(layout: str, body: "Buffer") -> tuple[int, ...]:
     return struct.unpack_from(layout, body)
 
 
+def _appended(layout: str, least: int, body: "Buffer") -> tuple[int, ...]:
+    # What an older end does not tell is 0.
+    if len(body) < least:
+        raise ValueError("serial body too short")
+    return struct.unpack_from(layout, bytes(body) + bytes(struct.calcsize(layout)))
+
+
 def _address(mac: "Buffer") -> bytes:
     if len(mac) != MAC_LENGTH:
         raise ValueError("an address has six bytes")
@@ -183,37 +201,67 @@ def unpack_down_frame(body: "Buffer") -> tuple[bytes, bytes]:
     return bytes(body[:6]), bytes(body[6:])
 
 
-def pack_hello(version: int, channel: int, reset_cause: int) -> bytes:
-    """Return the body of HELLO, sent at start: firmware (major * 256 + minor), radio channel."""
-    return struct.pack(_HELLO, version, channel, reset_cause)
+def pack_hello(version: int, channel: int, reset_cause: int, why: int = WHY_UNKNOWN) -> bytes:
+    """Return the body of HELLO, sent at start: firmware (major * 256 + minor), radio channel.
+
+    reset_cause: as the chip numbers it. why: one of WHY_*.
+    """
+    return struct.pack(_HELLO, version, channel, reset_cause, why)
 
 
-def unpack_hello(body: "Buffer") -> tuple[int, int, int]:
+def unpack_hello(body: "Buffer") -> tuple[int, int, int, int]:
     """Return the tuple that `pack_hello` took. Raises ValueError when the body is too short."""
-    return _fields(_HELLO, body)  # type: ignore[return-value]
+    return _appended(_HELLO, _HELLO_LEAST, body)  # type: ignore[return-value]
 
 
 def pack_air(
-    uptime_s: int, received: int, sent: int, send_failed: int, dropped: int, serial_dropped: int
+    uptime_s: int,
+    received: int,
+    sent: int,
+    send_failed: int,
+    dropped: int,
+    serial_dropped: int,
+    guests: int = 0,
+    guests_dropped: int = 0,
+    repeats: int = 0,
+    radio_dropped: int = 0,
+    memory_free: int = 0,
 ) -> bytes:
     """Return the body of AIR, the receiver's counts since its start, sent every 10 s.
 
-    Each goes round after 2**32 - 1.
+    received: frames of its own bips, and guests that were carried. dropped: what was no frame, or
+    gave way to a newer one of the same bip. guests: frames of other bips that were carried.
+    repeats: frames that waited already when they came again. radio_dropped: what the radio had no
+    room for. memory_free: in bytes, now. Each count goes round after 2**32 - 1.
     """
-    counts = (uptime_s, received, sent, send_failed, dropped, serial_dropped)
+    counts = [uptime_s, received, sent, send_failed, dropped, serial_dropped]
+    counts += [guests, guests_dropped, repeats, radio_dropped, memory_free]
     return struct.pack(_AIR, *[count & 0xFFFFFFFF for count in counts])
 
 
-def unpack_air(body: "Buffer") -> tuple[int, int, int, int, int, int]:
+def unpack_air(body: "Buffer") -> tuple[int, ...]:
     """Return the tuple that `pack_air` took. Raises ValueError when the body is too short."""
-    return _fields(_AIR, body)  # type: ignore[return-value]
+    return _appended(_AIR, _AIR_LEAST, body)
 
 
-def pack_settings(channel: int) -> bytes:
-    """Return the body of SETTINGS, from the box at each HELLO: the radio channel to stay on."""
-    return struct.pack(">B", channel)
+def pack_settings(channel: int, ids: "list[int] | None" = None) -> bytes:
+    """Return the body of SETTINGS, from the box at each HELLO and when they change.
+
+    channel: the radio channel to stay on. ids: the box's own bips; None tells none. Raises
+    ValueError above IDS_MAX.
+    """
+    if ids is None:
+        return struct.pack(">B", channel)
+    if len(ids) > IDS_MAX:
+        raise ValueError("too many ids")
+    return struct.pack(_SETTINGS, channel, len(ids)) + struct.pack(">%dI" % len(ids), *ids)
 
 
-def unpack_settings(body: "Buffer") -> int:
-    """Return the channel. Raises ValueError when the body is empty."""
-    return _fields(">B", body)[0]
+def unpack_settings(body: "Buffer") -> "tuple[int, list[int] | None]":
+    """Return (channel, ids). Raises ValueError when the body is too short for what it tells."""
+    if len(body) == 1:
+        return body[0], None
+    channel, count = _fields(_SETTINGS, body)
+    if count > IDS_MAX:
+        raise ValueError("too many ids")
+    return channel, list(_fields(">%dI" % count, bytes(body[2:])))

@@ -314,7 +314,7 @@ def _serial() -> Target:
         serial.encode_message(serial.UP_FRAME, serial.pack_up_frame(-60, mac, bytes(50))),
         serial.encode_message(serial.HELLO, serial.pack_hello(1, 6, 0)),
         serial.encode_message(serial.AIR, serial.pack_air(1, 2, 3, 4, 5, 6)),
-        serial.encode_message(serial.SETTINGS, serial.pack_settings(6)),
+        serial.encode_message(serial.SETTINGS, serial.pack_settings(6, [1, 2])),
     ]
 
     def attack(data: bytes) -> None:

@@ -6,6 +6,7 @@ import json
 import random
 import secrets
 import shutil
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vigibip.box.config import BoxSettings
@@ -44,6 +45,9 @@ class DrivenReceiver:
     def start(self, on_frame: OnFrame) -> None:
         self._on_frame = on_frame
         self._antenna = self._air.attach(Way.DOWN, self.mac, self._listens, self._hear)
+
+    def allow(self, ids: Sequence[int]) -> None:
+        """All are carried: places for guests are the receiver's own firmware's."""
 
     def send(self, mac: bytes, frame: bytes) -> None:
         if self.plugged and self._antenna is not None:

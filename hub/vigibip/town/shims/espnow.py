@@ -31,6 +31,9 @@ class ESPNow:
         self._buffer: list = []
         self._buffered = 0
         self._capacity = _BUFFER_DEFAULT
+        self._sent = 0
+        self._received = 0
+        self._dropped = 0
 
     def active(self, flag=None):
         if flag is not None:
@@ -69,7 +72,13 @@ class ESPNow:
         if not WLAN.is_active:
             raise _failure(8, "IF")
         bus.send(bus_messages.TRANSMIT, struct.pack(">B", WLAN.channel) + mac + msg)
+        self._sent += 1
         return True
+
+    def stats(self) -> tuple:
+        """Return (sent, answered, failed, received, dropped): answered is that it left."""
+        bus.drain()
+        return (self._sent, self._sent, 0, self._received, self._dropped)
 
     def recv(self, timeout_ms: int = 300000) -> list:
         """Return [address, message], [None, None] when none came in time."""
@@ -94,7 +103,9 @@ class ESPNow:
         if not WLAN.is_active or channel != WLAN.channel or len(data) > MAX_DATA_LEN:
             return
         if self._buffered + len(data) + _PACKET_OVERHEAD > self._capacity:
-            return  # the real one drops it as silently
+            self._dropped += 1
+            return
+        self._received += 1
         self._buffer.append((mac, data, rssi_dbm))
         self._buffered += len(data) + _PACKET_OVERHEAD
 
