@@ -1,7 +1,8 @@
 """A board on the bench: the real MicroPython interpreter behind a serial port that can be pulled.
 
 The port is a raw pseudo-terminal. A soft reset ends the interpreter, and a new one takes its
-place; the flash (LittleFS) and NVS are files and stay. Power comes through the cable.
+place; the flash (LittleFS) and NVS are files and stay. Power comes through the cable, and deep
+sleep takes the port away, as on a chip with USB of its own.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ _LAUNCH = (
 )
 _FLASH_BYTES = 512 * 1024
 _BANNER = b'Type "help()" for more information.\r\n>>> '
+_RUNS = b"bench: runs\n"
 _CTRL_A = b"\x01"
-_CTRL_D = 4
+_CTRL_C = b"\x03"
+_PROMPT = b">>> "
 _DEADLINE_S = 60
 _TAP_S = 0.1
 
@@ -69,6 +72,11 @@ class BenchBoard:
         self._device = self._computer = -1
         self._thread: threading.Thread | None = None
         self._pulled = threading.Event()
+        self.runs = False
+        """main.py runs, so Ctrl-C is what it takes to get to the REPL."""
+        self.asleep = False
+        """Its port is gone by itself."""
+        self._said = b""
 
     # The cable, and hands.
 
@@ -78,7 +86,8 @@ class BenchBoard:
         self._device, self._computer = os.openpty()
         tty.setraw(self._computer)
         self._pulled.clear()
-        self._start()
+        self.asleep = False
+        self._start("boot")
         fresh = self.port.with_name("port.new")
         fresh.unlink(missing_ok=True)
         fresh.symlink_to(os.ttyname(self._computer))
@@ -125,7 +134,7 @@ class BenchBoard:
 
     # The interpreter.
 
-    def _start(self) -> None:
+    def _start(self, how: str) -> None:
         spec = importlib.util.find_spec("micropython_run")
         assert spec is not None
         assert spec.origin is not None
@@ -140,7 +149,7 @@ class BenchBoard:
                 [
                     *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(Path(spec.origin).parent)),
                     *("-X", "heapsize=65536w", "-i", str(_START)),
-                    *(name, str(self.directory.resolve())),
+                    *(name, str(self.directory.resolve()), how),
                 ],
                 stdin=child_side,
                 stdout=child_side,
@@ -154,8 +163,10 @@ class BenchBoard:
         self._say(messages.ANALOG, struct.pack(">BI", self._battery, self.battery_mv * 500))
         self._say(messages.WAKE, bytes((1, 0, 0)))
         said = b""
-        while not said.endswith(_BANNER):
+        while not (said.endswith(_BANNER) or _RUNS in said):
             said += self._read_child()
+        self.runs = _RUNS in said
+        self._said = b""
 
     def _read_child(self) -> bytes:
         readable, _, _ = select.select([self._child_line], [], [], _DEADLINE_S)
@@ -205,6 +216,8 @@ class BenchBoard:
             except OSError:
                 self._soft_reset()
                 return
+            self._said = self._said[-len(_PROMPT) :] + said
+            self.runs = self.runs and _PROMPT not in self._said
             os.write(self._device, said)
         elif self._bus in readable:
             self._from_bus()
@@ -212,13 +225,17 @@ class BenchBoard:
         if self._device in readable:
             said = os.read(self._device, 4096)
             self.on_bytes(said)
+            if self.runs and _CTRL_C in said and self._child is not None:
+                # The terminal's own way: a byte that a running program never sees.
+                self._child.send_signal(signal.SIGINT)
+                said = said.replace(_CTRL_C, b"")
             if not self._pulled.is_set():
                 os.write(self._child_line, said)
 
     def _soft_reset(self) -> None:
         self._end_child()
         os.write(self._device, b"MPY: soft reboot\r\n")
-        self._start()
+        self._start("repl")
         os.write(self._child_line, _CTRL_A)
 
     def _from_bus(self) -> None:
@@ -234,8 +251,11 @@ class BenchBoard:
             self.motor_edges += 1
         elif packet[0] == messages.RESET:
             self._end_child()
-            self._start()
+            self._start("boot")
             self.resets += 1
+        elif packet[0] == messages.SLEEP:
+            self.asleep = True
+            self._pulled.set()
 
     def _level(self, level: int) -> None:
         self._button_level = level

@@ -1,8 +1,9 @@
 """What a board on the bench begins with, in MicroPython: its stand-ins, and its flash as `/`.
 
-Arguments: the bus's name, the board's directory on this computer (flash.img, nvs/).
+Arguments: the bus's name, the board's directory on this computer (flash.img, nvs/), and "boot"
+when main.py is to run, as after anything but a soft reset into the raw REPL.
 """
-# ruff: noqa: E402, PTH116, PTH123, SIM115 - MicroPython; its stand-ins want their bus first
+# ruff: noqa: E402, PTH116, PTH123, PTH208, SIM115 - MicroPython; its stand-ins want their bus first
 
 import os
 import sys
@@ -84,3 +85,10 @@ except OSError:
 vfs.mount(_lfs, "/")
 os.chdir("/")
 sys.path[:] = ["", ".frozen"]
+if sys.argv[3] == "boot" and "main.py" in os.listdir("/"):
+    print("bench: runs")
+    try:
+        import boot  # noqa: F401
+        import main  # noqa: F401
+    except KeyboardInterrupt as error:
+        sys.print_exception(error)

@@ -80,13 +80,16 @@ class Person:
 
 
 class Time:
-    """Seconds that pass only when somebody sleeps."""
+    """Seconds that pass only when somebody sleeps; a bip that sleeps is reset by its person."""
 
-    def __init__(self) -> None:
+    def __init__(self, board: BenchBoard) -> None:
         self.now_s = 0.0
+        self._board = board
 
     def sleep(self, span_s: float) -> None:
         self.now_s += span_s
+        if self._board.asleep:
+            self._board.plug()
 
     def now(self) -> float:
         return self.now_s
@@ -99,7 +102,7 @@ def order(board: BenchBoard, **changes: object) -> Order:
 
 def do(order: Order, person: Person) -> Done:
     """Run one job; waiting for the box takes no time."""
-    time = Time()
+    time = Time(person.board)
     line = lambda: Line.open(order.port, patience_s=20)  # noqa: E731
     resets = person.board.resets
     done = Job(order, person, open_line=line, sleep=time.sleep, now_s=time.now).run()

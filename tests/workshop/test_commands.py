@@ -112,6 +112,40 @@ def test_a_person_who_says_no_is_believed(board: BenchBoard, tmp_path: Path) -> 
     assert "le moteur n’a pas été senti" in done.stderr
 
 
+def said_until(bench: subprocess.Popen[str], text: str) -> str:
+    assert bench.stderr is not None
+    said = ""
+    while text not in said:
+        sign = bench.stderr.read(1)
+        assert sign, said
+        said += sign
+    return said
+
+
+def test_a_person_is_led_through_the_self_test(board: BenchBoard, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "vigibip", "workshop", "flash", "bip", "--json"]
+    command += ["--port", str(board.port), "--board", "esp32_c3", "--label", str(tmp_path / "l")]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "200"},
+    ) as bench:
+        assert bench.stdin is not None
+        said_until(bench, "il vibre trois fois.")
+        said_until(bench, "L’avez-vous senti")
+        assert board.motor_edges == 6
+        bench.stdin.write("o\n")
+        bench.stdin.flush()
+        said_until(bench, "Appuyez une fois")
+        board.tap(True)
+        told, _ = bench.communicate(timeout=_DEADLINE_S)
+        assert bench.returncode == 0
+    assert json.loads(told)["measured"]["button"]["held_ms"] is not None
+
+
 @pytest.fixture
 def second_board(tmp_path: Path) -> Iterator[BenchBoard]:
     found = BenchBoard(tmp_path / "second")

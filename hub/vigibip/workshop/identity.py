@@ -19,7 +19,7 @@ KEY_BYTES = 16
 # cable is no identity. MicroPython cannot list them.
 NVS_KEYS = (
     *("settings", "counter0", "counter1", "open0", "open1"),
-    *("link", "crashes"),
+    *("set0", "set1", "link", "crashes"),
 )
 
 _READ = """
