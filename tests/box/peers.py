@@ -29,7 +29,7 @@ from vigibip.alert.messages import (
 )
 from vigibip.box.enrolment import EnrolledPost, Enrolment
 from vigibip.post.authority import Authority, new_private_key, private_key_pem
-from vigibip.wire import frame
+from vigibip.wire import frame, parcel
 from vigibip.wire import serial as line
 
 BOX_ID = "box-00000001"
@@ -77,6 +77,10 @@ class Bip:
         payload = frame.pack_status(battery_mv, 0x0100, 4, -60, 0, 0, crashes, 7, **fields)
         return self.seal(frame.STATUS, self._count(), payload)
 
+    def ask(self, wants: int, edition: int, piece: int = 0) -> bytes:
+        payload = parcel.pack_ask(wants, edition, piece)
+        return self.seal(frame.ASK, self._count(), payload)
+
     def seal(self, kind: int, counter: int, payload: bytes) -> bytes:
         return frame.seal_frame(self._encrypt_block, kind, self.device_id, counter, payload)
 
@@ -84,10 +88,17 @@ class Bip:
         return str(AlertId(self.device_id, press))
 
     def read_reply(self, sealed: bytes) -> Reply:
-        kind, device_id, counter, payload = frame.open_frame(self._encrypt_block, sealed)
-        assert (kind, device_id) == (frame.REPLY, self.device_id)
-        answered, press, state, _ = frame.unpack_reply(payload)
-        return Reply(counter, answered, press, state)
+        kind, counter, payload = self.read(sealed)
+        assert kind == frame.REPLY
+        return Reply(counter, *frame.unpack_reply(payload))
+
+    def read(self, sealed: bytes) -> tuple[int, int, bytes]:
+        """Return kind, counter and payload of what it was sent."""
+        kind, device_id, counter, payload = frame.open_frame(
+            self._encrypt_block, sealed, frame.FROM_BOX
+        )
+        assert device_id == self.device_id
+        return kind, counter, payload
 
     def _count(self) -> int:
         self.counter += 1
@@ -100,6 +111,7 @@ class Reply:
     answered: int
     press: int
     state: int
+    waiting: int
 
 
 class MemoryLink:

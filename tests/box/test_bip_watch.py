@@ -31,12 +31,6 @@ def days(box: DrivenBox) -> list[object]:
     ]
 
 
-async def described(box: DrivenBox) -> dict[str, object]:
-    (bip,) = (await box.daemon._describe_bips({}))["bips"]
-    assert isinstance(bip["status"], dict)
-    return bip["status"]
-
-
 @pytest.mark.parametrize(
     ("complaint", "code"),
     [

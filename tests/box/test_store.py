@@ -174,13 +174,13 @@ async def test_another_process_is_noticed_and_our_own_writes_are_not(path: Path)
     assert await store.devices_if_changed() is None
     with one_transaction(path) as connection:
         records.insert_device(connection, DEVICE)
-    assert await store.devices_if_changed() == (DEVICE,)
+    assert await store.devices_if_changed() == ((DEVICE,), ())
     assert await store.devices_if_changed() is None
     with one_transaction(path) as connection:
         records.revoke_device(connection, DEVICE.device_id, NOW)
-    devices = await store.devices_if_changed()
-    assert devices is not None
-    assert [device.revoked for device in devices] == [True]
+    changed = await store.devices_if_changed()
+    assert changed is not None
+    assert [device.revoked for device in changed[0]] == [True]
     await store.close()
 
 

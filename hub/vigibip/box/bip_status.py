@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from vigibip.box.store import StatusRecord
@@ -63,23 +62,12 @@ def version_text(firmware: int) -> str:
     return f"{firmware >> 8}.{firmware & 0xFF}"
 
 
-def bip_facts(
-    device_id: int, name: str, heard_utc: datetime | None, record: StatusRecord | None
-) -> dict[str, Any]:
-    """Return what is known of a bip, for `vigibip box bips`; "status" None: it never told one."""
-    return {
-        "id": f"{device_id:08x}",
-        "name": name,
-        "heard": heard_utc and _text(heard_utc),
-        "status": record and _described(record),
-    }
-
-
-def _described(record: StatusRecord) -> dict[str, Any]:
+def status_facts(record: StatusRecord) -> dict[str, Any]:
+    """Return a status for `vigibip box bips`."""
     status = BipStatus.read(record.payload)
     unknown = frame.RSSI_UNKNOWN
     return {
-        "told": _text(record.told_utc),
+        "told": record.told_utc.isoformat(timespec="seconds"),
         "battery_mv": status.battery_mv or None,
         "firmware": version_text(status.firmware),
         "reset_cause": _RESET_CAUSES.get(status.reset_cause, str(status.reset_cause)),
@@ -98,7 +86,3 @@ def _described(record: StatusRecord) -> dict[str, Any]:
         "last_resort": bool(status.complaints & frame.LAST_RESORT),
         "settings_edition": status.settings_edition,
     }
-
-
-def _text(utc: datetime) -> str:
-    return utc.isoformat(timespec="seconds")

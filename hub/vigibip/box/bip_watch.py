@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from vigibip.base.clock import Clock
-from vigibip.box.bip_status import INTERVAL_UNTOLD_MIN, BipStatus, bip_facts
+from vigibip.box.bip_status import INTERVAL_UNTOLD_MIN, BipStatus
 from vigibip.box.devices import Device, Devices
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.store import DayRecord, StatusRecord
@@ -66,14 +65,9 @@ class BipWatch:
         self.devices_changed()
         self._timers.call_in(_LOOK_EACH_S, self._look_regularly)
 
-    def describe(self, device: Device) -> dict[str, Any]:
-        """Return all that is known of it, for `vigibip box bips`."""
-        return bip_facts(
-            device.device_id,
-            device.name,
-            device.heard_utc,
-            self._statuses.get(device.device_id),
-        )
+    def status_of(self, device_id: int) -> StatusRecord | None:
+        """Return its last status, None before the first."""
+        return self._statuses.get(device_id)
 
     # What the intake tells
 

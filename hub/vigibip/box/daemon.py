@@ -19,6 +19,7 @@ from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError, UsageError
 from vigibip.base.trace import Trace
 from vigibip.box.alerts import AlertBook, BoxAlert
+from vigibip.box.bip_facts import bip_facts
 from vigibip.box.bip_watch import BipWatch
 from vigibip.box.carrier import Carrier
 from vigibip.box.config import BoxSettings
@@ -27,6 +28,7 @@ from vigibip.box.data_carrier import DataCarrier
 from vigibip.box.devices import Devices
 from vigibip.box.early_answers import EarlyAnswers
 from vigibip.box.enrolment import load_enrolment
+from vigibip.box.errands import Errands
 from vigibip.box.fault_words import words_for
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.intake import Intake
@@ -162,11 +164,14 @@ class BoxDaemon:
             timers=self._timers,
             missing_after=settings.bip_missing_after,
         )
+        self._errands = Errands()
+        self._replier.waiting = self._errands.waiting
         self._intake = Intake(
             devices=self._devices,
             book=self._book,
             replier=self._replier,
             watch=self._watch,
+            errands=self._errands,
             offer=self._outbox.offer,
             faults=self._faults,
             clock=clock,
@@ -214,6 +219,8 @@ class BoxDaemon:
         self._devices.update(contents.devices, contents.tags)
         self._book.load(contents)
         self._watch.start(contents.statuses)
+        self._errands.start(contents.statuses)
+        self._errands.set_all(contents.settings)
         self._early_answers.load(contents.early_answers)
         if self._second is not None:
             self._second.load(contents.second_path)
@@ -271,7 +278,18 @@ class BoxDaemon:
         return self.description()
 
     async def _describe_bips(self, _asked: dict[str, Any]) -> dict[str, Any]:
-        return {"running": True, "bips": [self._watch.describe(one) for one in self._devices]}
+        facts = [
+            bip_facts(
+                one.device_id,
+                one.name,
+                one.heard_utc,
+                self._watch.status_of(one.device_id),
+                self._errands.settings_of(one.device_id),
+                self._errands.edition_told(one.device_id),
+            )
+            for one in self._devices
+        ]
+        return {"running": True, "bips": facts}
 
     def description(self) -> dict[str, Any]:
         """Return how the box is, for `vigibip box status`."""
@@ -357,13 +375,15 @@ class BoxDaemon:
 
     async def _look_for_devices(self) -> None:
         try:
-            records = await self._store.devices_if_changed()
+            changed = await self._store.devices_if_changed()
         except StorageError as error:
             self._faults.begin(FaultCode.STORAGE, str(error), "devices")
             return
         self._faults.clear(FaultCode.STORAGE, "devices")
-        if records is not None:
-            self._devices.update(records, {})
+        if changed is not None:
+            devices, settings = changed
+            self._devices.update(devices, {})
+            self._errands.set_all(settings)
             self._watch.devices_changed()
             self._link.allow([device.device_id for device in self._devices])
             self._replier.reserve(self._devices)

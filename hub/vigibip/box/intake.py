@@ -16,6 +16,7 @@ from vigibip.base.clock import Clock
 from vigibip.box.alerts import AlertBook, BoxAlert
 from vigibip.box.bip_watch import BipWatch
 from vigibip.box.devices import Device, Devices
+from vigibip.box.errands import Errands
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.replies import Replier
 from vigibip.wire import frame, window
@@ -39,6 +40,7 @@ class Intake:
         book: AlertBook,
         replier: Replier,
         watch: BipWatch,
+        errands: Errands,
         offer: Callable[[BoxAlert], None],
         faults: Faults,
         clock: Clock,
@@ -47,6 +49,7 @@ class Intake:
         self._book = book
         self._replier = replier
         self._watch = watch
+        self._errands = errands
         self._offer = offer
         self._faults = faults
         self._clock = clock
@@ -92,7 +95,7 @@ class Intake:
         elif kind == frame.POLL:
             self._poll(device, mac, counter, tag, payload)
         elif kind == frame.ASK:
-            self._ask(device, mac, counter, tag)
+            self._ask(device, mac, counter, tag, payload)
         else:
             self._status(device, rssi_dbm, mac, counter, tag, payload)
 
@@ -164,12 +167,16 @@ class Intake:
         state = frame.STATE_NONE if alert is None else alert.told
         self._replier.tell(device, mac, counter, press, state)
 
-    def _ask(self, device: Device, mac: bytes, counter: int, tag: bytes) -> None:
-        # Nothing is kept for it here: it is told so, and asks no further.
+    def _ask(self, device: Device, mac: bytes, counter: int, tag: bytes, payload: bytes) -> None:
         self.counts["ask"] += 1
         self._watch.heard(device, frame.ASK)
         device.accept(counter, tag, press=False)
-        self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)
+        given = self._errands.answer(device, counter, payload)
+        if given is None:
+            # Nothing is kept for it: it is told so, and asks no further.
+            self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)
+        else:
+            self._replier.give(device, mac, *given)
 
     def _status(
         self,
@@ -186,5 +193,6 @@ class Intake:
             device.heard(self._clock.utc(), battery_mv)
             self._watch.heard(device, frame.STATUS, battery_mv)
             self._watch.take_status(device, payload, rssi_dbm, self._clock.utc())
+            self._errands.take_status(device, payload)
         device.accept(counter, tag, press=False)
         self._replier.tell(device, mac, counter, 0, frame.STATE_NONE)

@@ -9,10 +9,9 @@ from typing import Any
 
 from vigibip.base.clock import Clock, SystemClock
 from vigibip.base.errors import PeerError, UsageError
-from vigibip.box.bip_status import bip_facts
 from vigibip.box.config import BoxSettings
 from vigibip.box.control import ask
-from vigibip.box.store import DeviceRecord, bips, one_transaction, records
+from vigibip.box.store import DeviceRecord, one_transaction, records
 
 _log = logging.getLogger(__name__)
 
@@ -38,21 +37,21 @@ def pair_device(
     if not 0 < len(name) <= _NAME_MAX_CHARS or not name.isprintable():
         raise UsageError(f"a name has 1 to {_NAME_MAX_CHARS} printable characters")
     record = DeviceRecord(
-        device_id=_device_id(device),
+        device_id=device_id_of(device),
         key=bytes.fromhex(key_text),
         name=name,
         paired_utc=(clock or SystemClock()).utc(),
     )
     with one_transaction(settings.store_path) as connection:
         records.insert_device(connection, record)
-    _nudge(settings.control_path)
+    nudge(settings.control_path)
 
 
 def revoke_paired(settings: BoxSettings, device: str, clock: Clock | None = None) -> None:
     """Listen no more to `device`. Raises UsageError when it is not paired, and StorageError."""
     with one_transaction(settings.store_path) as connection:
-        records.revoke_device(connection, _device_id(device), (clock or SystemClock()).utc())
-    _nudge(settings.control_path)
+        records.revoke_device(connection, device_id_of(device), (clock or SystemClock()).utc())
+    nudge(settings.control_path)
 
 
 def describe_stopped(settings: BoxSettings) -> dict[str, Any]:
@@ -79,30 +78,15 @@ def describe_stopped(settings: BoxSettings) -> dict[str, Any]:
     }
 
 
-def bips_of_stopped(settings: BoxSettings) -> dict[str, Any]:
-    """Return what the store tells of the bips of a box that does not run."""
-    if not settings.store_path.exists():
-        return {"running": False, "bips": []}
-    with one_transaction(settings.store_path) as connection:
-        statuses = {one.device_id: one for one in bips.read_statuses(connection)}
-        devices = records.read_devices(connection)
-    return {
-        "running": False,
-        "bips": [
-            bip_facts(one.device_id, one.name, one.heard_utc, statuses.get(one.device_id))
-            for one in devices
-            if not one.revoked
-        ],
-    }
-
-
-def _device_id(text: str) -> int:
+def device_id_of(text: str) -> int:
+    """Return the id that a person wrote. Raises UsageError."""
     if re.fullmatch(r"[0-9a-fA-F]{8}", text) is None or int(text, 16) == 0:
         raise UsageError("a device id is 8 hexadecimal digits, not all zero")
     return int(text, 16)
 
 
-def _nudge(control: Path) -> None:
+def nudge(control: Path) -> None:
+    """Have the running box, if there is one, look at once for what a command changed."""
     try:
         ask(control, "reload")
     except PeerError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from vigibip.base.errors import StorageError
 from vigibip.box.alerts import BoxAlert
@@ -27,6 +27,8 @@ class Replier:
         self._faults = faults
         self._reserving: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
+        self.waiting: Callable[[Device], int] = lambda _device: 0
+        """What a reply says is waiting for the bip (wire.frame.*_WAIT)."""
 
     @property
     def busy(self) -> bool:
@@ -42,16 +44,18 @@ class Replier:
 
     def tell(self, device: Device, mac: bytes, answered: int, press: int, state: int) -> None:
         """Answer the frame with up-counter `answered`: `press` (0: none) stands at `state`."""
+        payload = frame.pack_reply(answered, press, state, self.waiting(device))
+        self.give(device, mac, frame.REPLY, payload)
+
+    def give(self, device: Device, mac: bytes, kind: int, payload: bytes) -> None:
+        """Send a frame of `kind`, sealed."""
         counter = device.take_down_counter()
         self.reserve([device])
         if counter is None:
             self.counts["no_counter"] += 1
             _log.warning("device %08x: no reply, no counter is reserved", device.device_id)
             return
-        payload = frame.pack_reply(answered, press, state, 0)
-        sealed = frame.seal_frame(
-            device.encrypt_block, frame.REPLY, device.device_id, counter, payload
-        )
+        sealed = frame.seal_frame(device.encrypt_block, kind, device.device_id, counter, payload)
         self._link.send(mac, sealed)
         self.counts["sent"] += 1
 

@@ -1,8 +1,9 @@
-"""`vigibip box bips`: each bip, as it told of itself."""
+"""`vigibip box bips|bip-settings`: each bip as it told of itself, and how it is set."""
 
 import json
 import sys
-from typing import Any
+from enum import StrEnum
+from typing import Annotated, Any
 
 import typer
 
@@ -30,14 +31,14 @@ _COMPLAINTS = {
 def bips(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Dire de chaque bip ce qu'il a dit de lui-même. Code 1 : le boîtier ne tourne pas."""
     settings = box_settings(config)
+    from vigibip.box.bip_facts import facts_of_stopped
     from vigibip.box.control import ask
-    from vigibip.box.pairing import bips_of_stopped
 
     try:
         told = ask(settings.control_path, "bips")
     except PeerError as error:
         print(f"vigibip: {error}", file=sys.stderr)
-        told = bips_of_stopped(settings)
+        told = facts_of_stopped(settings)
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
     else:
@@ -46,9 +47,75 @@ def bips(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
+class _Switch(StrEnum):
+    ON = "on"
+    OFF = "off"
+
+
+def _option(name: str, text: str, *, unit: str | None = None) -> Any:
+    return typer.Option(name, help=text, metavar=unit)
+
+
+@app.command("bip-settings")
+def bip_settings(
+    bip: Annotated[str, typer.Argument(help="Identifiant du bip : 8 chiffres hexa.")],
+    vibration: Annotated[
+        int | None, _option("--vibration", "Force, de 0 (aucune) à 100.", unit="%")
+    ] = None,
+    light: Annotated[
+        _Switch | None, _option("--light", "La lumière ; éteinte, rien ne se voit en boutique.")
+    ] = None,
+    status_interval: Annotated[
+        int | None, _option("--status-interval", "Entre deux états, de 5 à 1440.", unit="MIN")
+    ] = None,
+    severity: Annotated[
+        _Switch | None, _option("--severity", "Appuyer encore dit que c'est plus grave.")
+    ] = None,
+    withdrawal: Annotated[
+        _Switch | None,
+        _option("--withdrawal", "Un rythme dit « fausse alerte », sans rien arrêter."),
+    ] = None,
+    duress: Annotated[
+        _Switch | None, _option("--duress", "Un rythme semblable dit « sous la contrainte ».")
+    ] = None,
+    wifi_after: Annotated[
+        int | None,
+        _option("--wifi-after", "Sans réponse, aussi par Wi-Fi ; 0 : jamais.", unit="MS"),
+    ] = None,
+    battery_low: Annotated[
+        int | None, _option("--battery-low", "En dessous il se plaint ; 0 : d'office.", unit="MV")
+    ] = None,
+    config: Config = DEFAULT_CONFIG,
+    as_json: AsJson = False,
+) -> None:
+    """Régler un bip ; ce qui n'est pas nommé reste. Il le prend avec son prochain état."""
+    settings = box_settings(config)
+    from vigibip.box.bip_settings import set_bip
+
+    numbers = {
+        "strength_pct": vibration,
+        "led": None if light is None else light is _Switch.ON,
+        "status_min": status_interval,
+        "udp_after_ms": wifi_after,
+        "battery_low_mv": battery_low,
+    }
+    switches = {"severity": severity, "withdrawal": withdrawal, "duress": duress}
+    after = set_bip(
+        settings,
+        bip,
+        {name: value for name, value in numbers.items() if value is not None},
+        {name: one is _Switch.ON for name, one in switches.items() if one is not None},
+    )
+    if as_json:
+        print(json.dumps({"bip": bip, "edition": after.edition}))
+    else:
+        print(f"bip {bip} : réglages n° {after.edition}, pris avec son prochain état")
+
+
 def _in_words(bip: dict[str, Any]) -> list[str]:
     heard = f"entendu {bip['heard']}" if bip["heard"] else "jamais entendu"
     lines = [f"bip {bip['id']} {bip['name']} : {heard}"]
+    lines += _settings_in_words(bip["settings"])
     status = bip["status"]
     if status is None:
         return [*lines, "  n'a encore rien dit de lui-même"]
@@ -72,6 +139,28 @@ def _in_words(bip: dict[str, Any]) -> list[str]:
     fell = f", la dernière à {status['last_crash']}" if status["last_crash"] else ""
     lines.append(f"  dernier départ : {cause} ; chutes {status['crashes']}{fell}")
     return lines
+
+
+def _settings_in_words(settings: dict[str, Any]) -> list[str]:
+    if not settings["edition"]:
+        return ["  réglages : d'origine, sans vibration"]
+    allowed = [
+        words
+        for name, words in {
+            "led": "lumière",
+            "severity": "gravité",
+            "withdrawal": "retrait",
+            "duress": "contrainte",
+        }.items()
+        if settings[name]
+    ]
+    wifi = f", Wi-Fi après {settings['udp_after_ms']} ms" if settings["udp_after_ms"] else ""
+    line = (
+        f"  réglages n° {settings['edition']} : vibration {settings['strength_pct']} %, "
+        f"un état toutes les {settings['status_min']} min{wifi} ; "
+        f"permis : {', '.join(allowed) or 'rien de plus'}"
+    )
+    return [line, *(["  ces réglages attendent son prochain état"] if settings["waiting"] else [])]
 
 
 def _dbm(rssi_dbm: int | None) -> str:

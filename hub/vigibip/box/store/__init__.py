@@ -18,7 +18,7 @@ from vigibip.alert.ids import AlertId
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
 from vigibip.box.store import bips, records, second_path
-from vigibip.box.store.bips import DayRecord, StatusRecord
+from vigibip.box.store.bips import DayRecord, SettingsRecord, StatusRecord
 from vigibip.box.store.database import BoxDatabase, NewerSchemaError
 from vigibip.box.store.records import (
     AlertRecord,
@@ -47,6 +47,7 @@ __all__ = [
     "OfficerCallRecord",
     "PathRecord",
     "SecondPathContents",
+    "SettingsRecord",
     "StatusRecord",
     "Store",
     "WindowRecord",
@@ -165,17 +166,21 @@ class Store:
         """Nothing of these calls is open any more."""
         await self._run(lambda connection: second_path.forget_calls(connection, alert_ids))
 
-    async def devices_if_changed(self) -> tuple[DeviceRecord, ...] | None:
-        """Return all devices when another process committed since the last call, else None."""
+    async def devices_if_changed(
+        self,
+    ) -> tuple[tuple[DeviceRecord, ...], tuple[SettingsRecord, ...]] | None:
+        """Return all devices and how they are set, None when no other process has committed."""
         return await self._run(self._devices_if_changed)
 
     def _devices_if_changed(
         self, connection: sqlite3.Connection
-    ) -> tuple[DeviceRecord, ...] | None:
+    ) -> tuple[tuple[DeviceRecord, ...], tuple[SettingsRecord, ...]] | None:
         # Counts the commits of other connections only, so the box's own writes cost nothing here.
         version = connection.execute("PRAGMA data_version").fetchone()[0]
         changed, self._data_version = version != self._data_version, version
-        return records.read_devices(connection) if changed else None
+        if not changed:
+            return None
+        return records.read_devices(connection), bips.read_settings(connection)
 
     async def _run(self, job: Callable[[sqlite3.Connection], T]) -> T:
         writer = self._writer or await self._open()

@@ -36,6 +36,23 @@ class DayRecord:
     battery_count: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsRecord:
+    """How a bip is set; the fields are those of wire.parcel's CONFIGURE, and begin as a new bip's.
+
+    edition 0: nobody has set it.
+    """
+
+    device_id: int
+    edition: int = 0
+    strength_pct: int = 0
+    led: bool = False
+    status_min: int = 60
+    gestures: int = 0
+    udp_after_ms: int = 0
+    battery_low_mv: int = 0
+
+
 def day_of(utc: datetime) -> int:
     """Return the number of the day since 1970."""
     return (utc - _EPOCH).days
@@ -90,6 +107,31 @@ def add_to_days(connection: sqlite3.Connection, added: Sequence[DayRecord]) -> N
     if added:
         newest = max(one.day for one in added)
         connection.execute("DELETE FROM bip_days WHERE day <= ?", (newest - DAYS_KEPT,))
+
+
+def read_settings(connection: sqlite3.Connection) -> tuple[SettingsRecord, ...]:
+    rows = connection.execute(
+        "SELECT device, edition, strength_pct, led, status_min, gestures, udp_after_ms, "
+        "battery_low_mv FROM bip_settings"
+    )
+    return tuple(SettingsRecord(row[0], row[1], row[2], bool(row[3]), *row[4:8]) for row in rows)
+
+
+def write_settings(connection: sqlite3.Connection, one: SettingsRecord) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO bip_settings (device, edition, strength_pct, led, status_min, "
+        "gestures, udp_after_ms, battery_low_mv) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            one.device_id,
+            one.edition,
+            one.strength_pct,
+            int(one.led),
+            one.status_min,
+            one.gestures,
+            one.udp_after_ms,
+            one.battery_low_mv,
+        ),
+    )
 
 
 def _to_ms(utc: datetime) -> int:

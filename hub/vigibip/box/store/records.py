@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from vigibip.alert.ids import AlertId
 from vigibip.alert.life import AlertState
 from vigibip.base.errors import UsageError
-from vigibip.box.store.bips import StatusRecord, read_statuses
+from vigibip.box.store.bips import SettingsRecord, StatusRecord, read_settings, read_statuses
 from vigibip.box.store.second_path import SecondPathContents, read_second_path
 from vigibip.wire import window
 
@@ -99,6 +99,7 @@ class Contents:
     early_answers: tuple[EarlyAnswerRecord, ...]
     """Oldest first."""
     statuses: tuple[StatusRecord, ...]
+    settings: tuple[SettingsRecord, ...]
     second_path: SecondPathContents
     last_utc: datetime | None
     """The latest time that was ever written; the clock cannot truly be before it."""
@@ -125,6 +126,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         tags=tags,
         early_answers=read_early_answers(connection),
         statuses=read_statuses(connection),
+        settings=read_settings(connection),
         second_path=read_second_path(connection),
         last_utc=None if last is None else from_ms(last[0]),
     )
