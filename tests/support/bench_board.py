@@ -49,7 +49,7 @@ def _nothing(_: bytes) -> None:
 class BenchBoard:
     """`port` is there while the cable is plugged in. `close` ends the interpreter."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, flash_bytes: int = _FLASH_BYTES) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.port = directory / "port"
         self.directory = directory
@@ -65,7 +65,7 @@ class BenchBoard:
         self._tapped_s = 0.0
         self._flash = directory / "flash.img"
         if not self._flash.exists():
-            self._flash.write_bytes(b"\xff" * _FLASH_BYTES)
+            self._flash.write_bytes(b"\xff" * flash_bytes)
         self._child: subprocess.Popen[bytes] | None = None
         self._bus: socket.socket | None = None
         self._child_line = -1

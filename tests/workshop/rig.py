@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from tests.support.bench_board import BenchBoard
 from vigibip.base.errors import UsageError
@@ -100,11 +101,12 @@ def order(board: BenchBoard, **changes: object) -> Order:
     return Order(**(about | changes))  # type: ignore[arg-type]
 
 
-def do(order: Order, person: Person) -> Done:
+def do(order: Order, person: Person, flasher: Any = None) -> Done:
     """Run one job; waiting for the box takes no time."""
     time = Time(person.board)
     line = lambda: Line.open(order.port, patience_s=20)  # noqa: E731
     resets = person.board.resets
-    done = Job(order, person, open_line=line, sleep=time.sleep, now_s=time.now).run()
+    ways = {"open_line": line, "sleep": time.sleep, "now_s": time.now}
+    done = Job(order, person, flasher=flasher, **ways).run()
     person.board.wait_reset(resets + 1)
     return done
