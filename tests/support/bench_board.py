@@ -57,6 +57,8 @@ class BenchBoard:
         """Told what the computer has just said; it may pull the cable."""
         self.motor_edges = 0
         self.resets = 0
+        self.sent: list[bytes] = []
+        """Frames that its radio has sent since it has power."""
         pins = device_tree.board_pins()
         self._button, self._motor, self._battery = pins["BUTTON"], pins["MOTOR"], pins["BATTERY"]
         self.battery_mv = 4000
@@ -113,10 +115,18 @@ class BenchBoard:
 
     def wait_reset(self, count: int = 1) -> None:
         """Return once it was reset `count` times."""
+        self._wait(lambda: self.resets >= count, f"{count} resets")
+
+    def wait_sent(self) -> bytes:
+        """Return the first frame that it sends."""
+        self._wait(lambda: bool(self.sent), "a frame")
+        return self.sent[0]
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> None:
         end_s = time.monotonic() + _DEADLINE_S
-        while self.resets < count:
+        while not condition():
             if time.monotonic() > end_s:
-                raise TimeoutError(f"{self.resets} resets, not {count}")
+                raise TimeoutError(f"no {what} from the board")
             time.sleep(0.01)
 
     def press(self) -> None:
@@ -249,7 +259,10 @@ class BenchBoard:
             self._bus = None
         elif packet[0] == messages.OUTPUT and packet[1] == self._motor:
             self.motor_edges += 1
+        elif packet[0] == messages.TRANSMIT:
+            self.sent.append(packet[8:])
         elif packet[0] == messages.RESET:
+            self.sent.clear()
             self._end_child()
             self._start("boot")
             self.resets += 1

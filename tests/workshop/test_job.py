@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.support.bench_board import BenchBoard
 from tests.workshop.rig import Box, Person, do, order
+from vigibip.wire import frame
 from vigibip.workshop import identity
 from vigibip.workshop.errors import Cause, StepError
 from vigibip.workshop.firmware_files import FIRMWARE
@@ -139,6 +141,19 @@ def test_a_bip_that_runs_is_interrupted_and_goes_on_afterwards(
     again = do(order(board, pairing=box), person)
     assert again.copied == ()
     assert board.runs or board.asleep
+
+
+def test_its_first_status_is_sealed_with_the_key_that_the_box_has(
+    board: BenchBoard, person: Person, box: Box
+) -> None:
+    done = do(order(board, pairing=box, self_test=False), person)
+    [key] = box.keys.values()
+    sealed = board.wait_sent()
+    cipher = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update
+    kind, device_id, _, payload = frame.open_frame(cipher, sealed, frame.FROM_BIP)
+    assert kind == frame.STATUS
+    assert f"{device_id:08x}" == done.bip
+    assert frame.unpack_status(payload)
 
 
 def test_a_receiver_gets_its_files_and_no_identity(board: BenchBoard, person: Person) -> None:
