@@ -18,12 +18,12 @@ _PAUSE_MS = 200
 _STEP_MS = 5
 
 
-def button_is_down(board) -> bool:
+def button_is_down(board):
     """Tell whether the button is down now."""
     return _pin(board).value() == 0
 
 
-def button(board, wait_ms: int) -> dict:
+def button(board, wait_ms):
     """Wait for one press; return when it went down and how long it was held, None: it was not."""
     pin = _pin(board)
     began_ms = time.ticks_ms()
@@ -35,7 +35,7 @@ def button(board, wait_ms: int) -> dict:
     return {"down_ms": down_ms, "held_ms": held_ms}
 
 
-def motor(board) -> dict:
+def motor(board):
     """Let the motor run three times; return the cell's voltage before and under its load."""
     pin = machine.Pin(board.MOTOR, machine.Pin.OUT, value=0)
     rest_mv = battery(board)["mv"]
@@ -52,12 +52,12 @@ def motor(board) -> dict:
     return {"rest_mv": rest_mv, "load_mv": load_mv}
 
 
-def battery(board) -> dict:
+def battery(board):
     """Return the cell's voltage, through the board's two equal resistors."""
     return {"mv": machine.ADC(machine.Pin(board.BATTERY)).read_uv() * 2 // 1000}
 
 
-def radio() -> dict:
+def radio():
     """Switch the radio on, look which channels it takes, and let one frame go to nobody.
 
     That it was heard, only the bip's own first status proves, at its box.
@@ -91,7 +91,7 @@ def _pin(board):
     return machine.Pin(board.BUTTON, machine.Pin.IN, machine.Pin.PULL_UP)
 
 
-def _wait(pin, level: int, began_ms: int, wait_ms: int):
+def _wait(pin, level, began_ms, wait_ms):
     while True:
         since_ms = time.ticks_diff(time.ticks_ms(), began_ms)
         if pin.value() == level:

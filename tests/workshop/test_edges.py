@@ -12,6 +12,7 @@ from serial.tools import list_ports
 
 from tests.support.bench_board import BenchBoard
 from tests.workshop.rig import Box, Person, do, order
+from vigibip.base.errors import StorageError
 from vigibip.workshop import boards, job, ports
 from vigibip.workshop.errors import Cause, StepError
 from vigibip.workshop.image import Image
@@ -147,6 +148,23 @@ def test_an_old_identity_is_retired_before_an_image_may_erase_it(
     flashes = Flashes(lambda: at_writing.append(set(box.revoked)))
     do(order(board, pairing=box, self_test=False, image=IMAGE, new_identity=True), person, flashes)
     assert at_writing == [{int(first.bip or "", 16)}]
+
+
+def test_what_the_box_does_not_revoke_is_not_erased(
+    board: BenchBoard, person: Person, box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    do(order(board, pairing=box, self_test=False), person)
+    board.plug()
+
+    def refuse(device_id: int) -> None:
+        raise StorageError("the box's disk is full")
+
+    monkeypatch.setattr(box, "revoke", refuse)
+    flashes = Flashes()
+    with pytest.raises(StepError) as failed:
+        do(order(board, pairing=box, image=IMAGE, new_identity=True), person, flashes)
+    assert failed.value.cause is Cause.PAIRING
+    assert flashes.asked == []
 
 
 def test_an_image_alone_retires_nobody(board: BenchBoard, person: Person, box: Box) -> None:

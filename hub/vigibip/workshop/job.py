@@ -163,10 +163,12 @@ class Job:
     def _write_image(self, image: Image) -> None:
         order = self._order
         answers = False
+        old: Identity | None = None
         with contextlib.suppress(StepError), contextlib.closing(self._open_line()) as line:
             answers = True
             if order.role == "bip" and order.new_identity:
-                self._retire(identity.read(line))
+                old = identity.read(line)
+        self._retire(old)
         self._done.image_written = self._flasher.write(
             image,
             new_identity=order.new_identity,
