@@ -32,6 +32,7 @@ class Button:
         if self.down_at_start:
             self._was_down = self._counted = True
             self._downs = 0
+            self._note(True, now_ms)
 
     def is_down(self) -> bool:
         return self.pin.value() == 0
@@ -46,6 +47,10 @@ class Button:
             self._counted = True
             self._downs += 1
             self._note(True, self._edge_ms)
+        elif not down and self._counted and quiet_ms >= _BOUNCE_MS:
+            # Its release was taken for a bounce of the press.
+            self._counted = False
+            self._note(False, self._edge_ms)
         return self._downs
 
     def take_edges(self):

@@ -75,7 +75,8 @@ class Wake:
         self._note_battery(storage.battery_mv)
         stuck = is_stuck(button, storage)
         reports.complain(frame.BUTTON_STUCK, stuck)
-        if stuck and not storage.stuck:
+        if storage.starts or (stuck and not storage.stuck):
+            # The box is told of a fall, and of a button that sticks, as soon as may be.
             reports.due_ms = self._now_ms()
         storage.stuck = stuck
 

@@ -8,7 +8,7 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from vigibip.town import device_tree
-from vigibip.wire import counter, frame
+from vigibip.wire import counter, frame, parcel
 
 core: Any = device_tree.load("bip", "sender")
 press_module: Any = device_tree.load("bip", "press")
@@ -42,6 +42,10 @@ class Box:
     states: dict[int, int] = field(default_factory=dict)
     """What became of each press that it received, by the press's number."""
     statuses: int = 0
+    last_status: tuple[int, ...] = ()
+    settings: tuple[int, ...] | None = None
+    """What it gives a bip that asks, of parcel.pack_configure but for what it answers."""
+    asks: list[tuple[int, int, int]] = field(default_factory=list)
     down: int = 0
 
     def take(self, sealed: bytes, *, stores: bool = True) -> bytes:
@@ -56,8 +60,15 @@ class Box:
                 self.raise_to(number, frame.STATE_HEARD)
         elif kind == frame.POLL:
             number = frame.unpack_poll(payload)
+        elif kind == frame.ASK:
+            self.asks.append(parcel.unpack_ask(payload))
+            number = 0
+            if self.settings is not None:
+                given = parcel.pack_configure(answered, *self.settings)
+                return self.sealed(frame.CONFIGURE, given)
         else:
             self.statuses += 1
+            self.last_status = frame.unpack_status(payload)
             number = 0
         return self.reply(answered, number, self.states.get(number, frame.STATE_NONE))
 
@@ -67,9 +78,15 @@ class Box:
             self.states[number] = state
 
     def reply(self, answered: int, number: int, state: int, encrypt: Any = ENCRYPT) -> bytes:
+        given = self.last_status[9] if self.last_status else 0
+        waits = self.settings is not None and self.settings[0] != given
+        waiting = frame.SETTINGS_WAIT if waits else 0
+        payload = frame.pack_reply(answered, number, state, waiting)
+        return self.sealed(frame.REPLY, payload, encrypt)
+
+    def sealed(self, kind: int, payload: bytes, encrypt: Any = ENCRYPT) -> bytes:
         self.down += 1
-        payload = frame.pack_reply(answered, number, state, 0)
-        return frame.seal_frame(encrypt, frame.REPLY, DEVICE_ID, self.down, payload)
+        return frame.seal_frame(encrypt, kind, DEVICE_ID, self.down, payload)
 
 
 class Flash:
@@ -169,6 +186,9 @@ class Bip:
             self.asked[counter_used] = frame.unpack_press(payload)[0]
         elif kind == frame.POLL:
             self.asked[counter_used] = frame.unpack_poll(payload)
+
+    def opened(self, sealed: bytes) -> tuple[int, int, int, bytes]:
+        return frame.open_frame(ENCRYPT, sealed)
 
     def sent(self) -> list[tuple[int, bytes, bytes]]:
         """Return what left since the last call."""

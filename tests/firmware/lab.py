@@ -127,6 +127,19 @@ class Lab:
     async def feels(self, *feels: Feel) -> None:
         await until(lambda: self.felt[-len(feels) :] == list(feels), f"{feels} after {self.felt}")
 
+    async def asleep_for_good(self, rest_s: float = 1.0) -> None:
+        """Return once it has not woken for `rest_s`: what it had to do is done."""
+        wakes = -1
+        while wakes != self.device.wakes:
+            wakes = self.device.wakes
+            await self.asleep()
+            await asyncio.sleep(rest_s)
+
+    def press_payloads(self) -> list[bytes]:
+        """Return what each frame of a press said."""
+        opened = [frame.open_frame(ENCRYPT, sealed) for sealed in self.used.values()]
+        return [payload for kind, _, _, payload in opened if kind == frame.PRESS]
+
     def of_kind(self, kind: int) -> list[tuple[int, int, int, int]]:
         return [entry for entry in self.sent if entry[0] == kind]
 

@@ -145,3 +145,40 @@ def test_a_press_whose_release_before_was_looked_at_late_is_no_bounce(chip: Chip
     chip.waits(200)
     chip.edge(1)
     assert chip.goes_on() == 2
+
+
+def test_what_gestures_are_made_of_is_noted_without_its_bounces(chip: Chip) -> None:
+    began_ms = chip.now_ms
+    for level in (0, 1, 0, 1, 0):
+        chip.edge(level, after_ms=2)
+        chip.goes_on()
+    chip.waits(200)
+    for level in (1, 0, 1):
+        chip.edge(level, after_ms=2)
+        chip.goes_on()
+    chip.waits(100)
+    noted = chip.button.take_edges()
+    assert [is_down for is_down, _ in noted] == [True, False]
+    times_ms = [(at - began_ms) % _ROUND for _, at in noted]
+    assert times_ms == [2, 212]
+    assert chip.button.take_edges() == []
+
+
+def test_a_release_that_was_taken_for_a_bounce_is_noted_all_the_same(chip: Chip) -> None:
+    chip.edge(0)
+    chip.goes_on()
+    chip.edge(1, after_ms=10)
+    chip.goes_on()
+    chip.waits(100)
+    assert [is_down for is_down, _ in chip.button.take_edges()] == [True, False]
+    chip.edge(0)
+    assert chip.goes_on() == 2
+
+
+def test_more_edges_than_a_hand_makes_are_forgotten_and_no_press_with_them(chip: Chip) -> None:
+    for _ in range(100):
+        for level in (0, 1):
+            chip.edge(level, after_ms=50)
+            chip.goes_on()
+    assert chip.goes_on() == 100
+    assert len(chip.button.take_edges()) == 32
