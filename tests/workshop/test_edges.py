@@ -42,6 +42,18 @@ def test_the_port_is_the_one_where_an_esp32_may_be(
     assert failed.value.cause is found
 
 
+def test_the_receiver_at_work_is_not_taken_for_the_bip(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("ttyACM0", "ttyACM1"):
+        (tmp_path / name).touch()
+    # As a box's configuration names it: by a link that lasts.
+    (tmp_path / "by-id").symlink_to(tmp_path / "ttyACM0")
+    plugged = [SimpleNamespace(device=str(tmp_path / f"ttyACM{n}"), vid=0x303A) for n in (0, 1)]
+    monkeypatch.setattr(list_ports, "comports", lambda: plugged)
+    assert ports.find(str(tmp_path / "by-id")) == str(tmp_path / "ttyACM1")
+
+
 @pytest.mark.parametrize(
     ("said", "chip"),
     [

@@ -16,10 +16,14 @@ _LINE_MAX = 200
 
 
 class Bench:
-    """What one person sees and answers, in `language`. All of it on the standard error output."""
+    """What one person sees and answers, in `language`. All of it on the standard error output.
 
-    def __init__(self, language: str) -> None:
+    taken: the port of a receiver that is at work, None when there is none.
+    """
+
+    def __init__(self, language: str, taken: str | None = None) -> None:
         self._language = language
+        self._taken = taken
         self._console = Console(stderr=True, highlight=False, markup=False)
         self._bars: Progress | None = None
         self._bar: TaskID | None = None
@@ -29,7 +33,7 @@ class Bench:
         columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
         try:
             if not order.port:
-                order = replace(order, port=ports.find())
+                order = replace(order, port=ports.find(self._taken))
             with Progress(*columns, console=self._console) as self._bars:
                 done = Job(order, self).run()
                 self._finish()

@@ -20,6 +20,10 @@ class BoxPairing:
     def channel(self) -> int:
         return self._settings.radio_channel
 
+    @property
+    def receiver_port(self) -> str:
+        return self._settings.receiver_port
+
     def known(self, device_id: int, key: bytes) -> Known:
         record = self._record(device_id)
         if record is None:
