@@ -57,6 +57,8 @@ class BenchBoard:
         """Told what the computer has just said; it may pull the cable."""
         self.motor_edges = 0
         self.resets = 0
+        self.sleeps = False
+        """False: whenever it falls asleep, somebody presses its reset button."""
         self.sent: list[bytes] = []
         """Frames that its radio has sent since it has power."""
         pins = device_tree.board_pins()
@@ -116,6 +118,9 @@ class BenchBoard:
     def wait_reset(self, count: int = 1) -> None:
         """Return once it was reset `count` times."""
         self._wait(lambda: self.resets >= count, f"{count} resets")
+
+    def wait_asleep(self) -> None:
+        self._wait(lambda: self.asleep, "sleep")
 
     def wait_sent(self) -> bytes:
         """Return the first frame that it sends."""
@@ -267,8 +272,12 @@ class BenchBoard:
             self._start("boot")
             self.resets += 1
         elif packet[0] == messages.SLEEP:
-            self.asleep = True
-            self._pulled.set()
+            if self.sleeps:
+                self.asleep = True
+                self._pulled.set()
+            else:
+                self._end_child()
+                self._start("boot")
 
     def _level(self, level: int) -> None:
         self._button_level = level

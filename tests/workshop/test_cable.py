@@ -74,6 +74,7 @@ def test_pulled_at_every_step_it_completes_as_one_bip_with_one_key(
         with pytest.raises(StepError) as failed:
             do(order(board, pairing=box), person)
         assert failed.value.cause in (Cause.CABLE, Cause.NO_ANSWER)
+        board.tap(False)
         board.plug()
         assert len(box.keys) <= 1
     done = do(order(board, pairing=box), Person(board))

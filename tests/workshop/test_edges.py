@@ -155,7 +155,6 @@ def test_an_old_identity_is_retired_before_an_image_may_erase_it(
     board: BenchBoard, person: Person, box: Box
 ) -> None:
     first = do(order(board, pairing=box, self_test=False), person)
-    board.plug()
     at_writing: list[set[int]] = []
     flashes = Flashes(lambda: at_writing.append(set(box.revoked)))
     do(order(board, pairing=box, self_test=False, image=IMAGE, new_identity=True), person, flashes)
@@ -166,7 +165,6 @@ def test_what_the_box_does_not_revoke_is_not_erased(
     board: BenchBoard, person: Person, box: Box, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     do(order(board, pairing=box, self_test=False), person)
-    board.plug()
 
     def refuse(device_id: int) -> None:
         raise StorageError("the box's disk is full")
@@ -181,7 +179,6 @@ def test_what_the_box_does_not_revoke_is_not_erased(
 
 def test_an_image_alone_retires_nobody(board: BenchBoard, person: Person, box: Box) -> None:
     first = do(order(board, pairing=box, self_test=False), person)
-    board.plug()
     again = do(order(board, pairing=box, self_test=False, image=IMAGE), person, Flashes())
     assert again.bip == first.bip
     assert again.image_written

@@ -136,11 +136,20 @@ def test_a_bip_that_runs_is_interrupted_and_goes_on_afterwards(
     board: BenchBoard, person: Person, box: Box
 ) -> None:
     do(order(board, pairing=box), person)
-    board.plug()
     assert board.runs
     again = do(order(board, pairing=box), person)
     assert again.copied == ()
-    assert board.runs or board.asleep
+
+
+def test_a_bip_that_sleeps_is_reached_by_its_reset_button(
+    board: BenchBoard, person: Person
+) -> None:
+    board.sleeps = True
+    first = do(order(board, self_test=False), person)
+    board.wait_asleep()
+    again = do(order(board, self_test=False), person)
+    assert again.bip == first.bip
+    assert not again.identity_made
 
 
 def test_its_first_status_is_sealed_with_the_key_that_the_box_has(
