@@ -42,22 +42,27 @@ GOLDEN: list[tuple[Any, str]] = [
     (
         Alert(alert=ALERT_ID, age_s=3, battery_mv=3700, rssi_dbm=-61),
         '{"version":1,"kind":"alert","alert":"a1b2c3d40000002a","age_s":3,"late":false,'
-        '"battery_mv":3700,"rssi_dbm":-61}',
+        '"battery_mv":3700,"rssi_dbm":-61,"severity":0,"mark":null,"mark_age_s":null}',
     ),
     (
         Alert(alert=ALERT_ID, late=True),
         '{"version":1,"kind":"alert","alert":"a1b2c3d40000002a","age_s":null,"late":true,'
-        '"battery_mv":null,"rssi_dbm":null}',
+        '"battery_mv":null,"rssi_dbm":null,"severity":0,"mark":null,"mark_age_s":null}',
+    ),
+    (
+        Alert(alert=ALERT_ID, severity=2, mark="duress", mark_age_s=4),
+        '{"version":1,"kind":"alert","alert":"a1b2c3d40000002a","age_s":null,"late":false,'
+        '"battery_mv":null,"rssi_dbm":null,"severity":2,"mark":"duress","mark_age_s":4}',
     ),
     (
         Receipt(alert=ALERT_ID, verdict="accepted"),
         '{"version":1,"kind":"receipt","alert":"a1b2c3d40000002a","verdict":"accepted",'
-        '"reason":""}',
+        '"reason":"","severity":0,"mark":null}',
     ),
     (
         Receipt(alert=ALERT_ID, verdict="refused", reason="unknown-device"),
         '{"version":1,"kind":"receipt","alert":"a1b2c3d40000002a","verdict":"refused",'
-        '"reason":"unknown-device"}',
+        '"reason":"unknown-device","severity":0,"mark":null}',
     ),
     (
         Answer(sequence=7, alerts=[ALERT_ID], state="coming"),
@@ -179,6 +184,9 @@ _WRONG: dict[str, list[Any]] = {
     "late": [0, 1, "true", None],
     "battery_mv": [-1, 65536, "3700", False, 3700.0],
     "rssi_dbm": [-129, 128, "-61", -61.0],
+    "severity": [-1, 16, "1", True, 1.0, None],
+    "mark": ["", "DURESS", "cancelled", 1, True, ["duress"]],
+    "mark_age_s": [-1, 1.5, "3", True, 2**32],
     "verdict": ["", "Accepted", "ok", True, None],
     "reason": [None, 1, "x" * 201],
     "sequence": [0, -1, 2**63, 1.0, "1", True, None],

@@ -34,6 +34,7 @@ class SmallCarrier:
         self.statuses: list[BoxStatus] = []
         self.withdrawn: list[str] = []
         self.officer_answers: list[OfficerAnswer] = []
+        self.gestures: list[Alert] = []
         self._events: CarrierEvents | None = None
 
     @property
@@ -53,6 +54,10 @@ class SmallCarrier:
 
     def withdraw(self, alert: str) -> None:
         self.withdrawn.append(alert)
+
+    def tell_gesture(self, alert: Alert) -> None:
+        if self.up:
+            self.gestures.append(alert)
 
     def tell_officer_answer(self, answer: OfficerAnswer) -> bool:
         if self.up:
@@ -80,9 +85,11 @@ class SmallCarrier:
         assert self._events is not None
         self._events.carrier_down(self)
 
-    def receipt(self, alert: str, verdict: str = "accepted", reason: str = "") -> None:
+    def receipt(
+        self, alert: str, verdict: str = "accepted", reason: str = "", **gesture: object
+    ) -> None:
         assert self._events is not None
-        receipt = {"alert": alert, "verdict": verdict, "reason": reason}
+        receipt = {"alert": alert, "verdict": verdict, "reason": reason} | gesture
         self._events.received_receipt(self, Receipt.model_validate(receipt))
 
     def fail(self, alert: str) -> None:

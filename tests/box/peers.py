@@ -61,11 +61,19 @@ class Bip:
         self._encrypt_block = Cipher(algorithms.AES(key), modes.ECB()).encryptor().update
 
     def press(
-        self, *, press: int | None = None, age_s: int = 0, counter: int | None = None
+        self,
+        *,
+        press: int | None = None,
+        age_s: int = 0,
+        counter: int | None = None,
+        gesture: int = 0,
+        gesture_age_s: int = 0,
     ) -> bytes:
         """Return a press frame; `press` None: a new press, named by this frame's counter."""
         counter = self._count() if counter is None else counter
-        payload = frame.pack_press(press or counter, age_s, 3900, 0x0100, 0, -50, 0)
+        payload = frame.pack_press(
+            press or counter, age_s, 3900, 0x0100, 0, -50, 0, gesture, gesture_age_s
+        )
         return self.seal(frame.PRESS, counter, payload)
 
     def poll(self, press: int) -> bytes:

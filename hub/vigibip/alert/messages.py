@@ -32,6 +32,8 @@ PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
 _Hex = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){8,64}$")]
 # Bounded so that no store, SQLite's 64-bit integers included, can choke on an authenticated one.
 _Count = Annotated[int, Field(ge=0, le=2**32 - 1)]
+_Severity = Annotated[int, Field(ge=0, le=15)]
+Mark = Literal["withdrawn", "duress"]
 _Sequence = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
@@ -61,6 +63,12 @@ class Alert(_Message):
     # As wide as the wire carries them: a sensor's nonsense must not stop an alert.
     battery_mv: Annotated[int, Field(ge=0, le=0xFFFF)] | None = None
     rssi_dbm: Annotated[int, Field(ge=-128, le=127)] | None = None
+    severity: _Severity = 0
+    """How often the hand said that it is worse; 0 for a press as any other."""
+    mark: Mark | None = None
+    """What the hand said of it since. A word for people: nothing stops for a withdrawal."""
+    mark_age_s: _Count | None = None
+    """Seconds since it said so; None when nobody knows."""
 
 
 class Receipt(_Message):
@@ -70,6 +78,9 @@ class Receipt(_Message):
     alert: AlertIdText
     verdict: Literal["accepted", "refused"]
     reason: Annotated[str, Field(max_length=200)] = ""
+    severity: _Severity = 0
+    """With `mark`: what of the alert's the post has told people."""
+    mark: Mark | None = None
 
 
 class Answer(_Message):

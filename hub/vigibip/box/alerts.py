@@ -20,11 +20,13 @@ from vigibip.alert.life import (
     IllegalEventError,
     step,
 )
+from vigibip.alert.messages import Alert
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
 from vigibip.box.devices import Devices
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.gesture import mark_of, severity_of
 from vigibip.box.store import AlertRecord, Contents, EarlyAnswerRecord, Store
 from vigibip.box.store.records import REMEMBERED_MAX
 from vigibip.box.timers import Timers
@@ -54,6 +56,10 @@ class BoxAlert:
         "battery_mv",
         "clock_sure",
         "delivered_s",
+        "gesture",
+        "gesture_revision",
+        "gesture_s",
+        "gesture_told",
         "handed_over",
         "late",
         "number",
@@ -93,6 +99,14 @@ class BoxAlert:
         self.late = late
         self.battery_mv = battery_mv
         self.rssi_dbm = rssi_dbm
+        self.gesture = 0
+        """What the hand said beyond its press, as wire.frame writes it."""
+        self.gesture_s: float | None = None
+        """When it said so; None when nobody knows."""
+        self.gesture_told = 0
+        """The gesture that the post has confirmed."""
+        self.gesture_revision = 0
+        """The first one that holds the gesture."""
         self.receipt: str | None = None
         self.receipt_reason = ""
         self.receipt_utc: datetime | None = None
@@ -132,6 +146,8 @@ class BoxAlert:
             rssi_dbm=record.rssi_dbm,
         )
         alert.state = record.state
+        alert.gesture = record.gesture
+        alert.gesture_told = record.gesture_told
         alert.receipt = record.receipt
         alert.receipt_reason = record.receipt_reason
         alert.receipt_utc = record.receipt_utc
@@ -163,6 +179,22 @@ class BoxAlert:
             return None
         return min(_AGE_MAX_S, self.age_s + max(0, int(now_s - self.opened_s)))
 
+    def message(self, now_s: float) -> Alert:
+        """Return what the post is told."""
+        mark = mark_of(self.gesture)
+        return Alert(
+            alert=str(self.alert_id),
+            age_s=self.age(now_s),
+            late=self.late,
+            battery_mv=self.battery_mv,
+            rssi_dbm=self.rssi_dbm,
+            severity=severity_of(self.gesture),
+            mark=mark,
+            mark_age_s=None
+            if mark is None or self.gesture_s is None
+            else max(0, int(now_s - self.gesture_s)),
+        )
+
     def record(self) -> AlertRecord:
         """Return the row: once it is on the disk the alert is heard, so OPENED is never there."""
         return AlertRecord(
@@ -179,6 +211,8 @@ class BoxAlert:
             receipt_reason=self.receipt_reason,
             receipt_utc=self.receipt_utc,
             answer_sequence=self.answer_sequence,
+            gesture=self.gesture,
+            gesture_told=self.gesture_told,
         )
 
 

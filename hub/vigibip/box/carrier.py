@@ -102,6 +102,13 @@ class Carrier(Protocol):
         """Tell the post what an officer answered to the box itself; False when it cannot."""
         ...
 
+    def tell_gesture(self, alert: Alert) -> None:
+        """Tell the post again of an alert that it may have, for what the hand said since.
+
+        Lost when down, and where each message costs.
+        """
+        ...
+
     def tell_status(self, status: BoxStatus) -> None:
         """Lost when down, and where each message costs."""
         ...

@@ -31,6 +31,7 @@ from vigibip.box.enrolment import load_enrolment
 from vigibip.box.errands import Errands
 from vigibip.box.fault_words import words_for
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.gesture_telling import Gestures
 from vigibip.box.intake import Intake
 from vigibip.box.link import ReceiverLink
 from vigibip.box.outbox import Outbox
@@ -142,12 +143,16 @@ class BoxDaemon:
             carriers = [*carriers, self._second.carrier]
         self._carriers = carriers
         self._early_answers = EarlyAnswers(self._devices)
+        self._gestures = Gestures(
+            book=self._book, carriers=carriers, clock=clock, timers=self._timers
+        )
         self._outbox = Outbox(
             settings=settings.queue,
             plan=settings.plan,
             book=self._book,
             early_answers=self._early_answers,
             carriers=carriers,
+            gestures=self._gestures,
             clock=clock,
             timers=self._timers,
             faults=self._faults,
@@ -172,6 +177,7 @@ class BoxDaemon:
             replier=self._replier,
             watch=self._watch,
             errands=self._errands,
+            gestures=self._gestures,
             offer=self._outbox.offer,
             faults=self._faults,
             clock=clock,
@@ -225,6 +231,7 @@ class BoxDaemon:
         if self._second is not None:
             self._second.load(contents.second_path)
         self._outbox.restore()
+        self._gestures.restore()
         self._replier.reserve(self._devices)
         self._faults.changed = self._tell_status_soon
         self._tasks.add(asyncio.create_task(self._timers.run()))

@@ -122,6 +122,9 @@ class DataCarrier:
     def tell_status(self, status: BoxStatus) -> None:
         self._publish(topics.STATUS, status)
 
+    def tell_gesture(self, alert: Alert) -> None:
+        self._publish(topics.ALERT, alert)
+
     def tell_officer_answer(self, answer: OfficerAnswer) -> bool:
         return self._publish(topics.OFFICER_ANSWER, answer)
 

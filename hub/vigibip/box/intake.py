@@ -18,6 +18,7 @@ from vigibip.box.bip_watch import BipWatch
 from vigibip.box.devices import Device, Devices
 from vigibip.box.errands import Errands
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.gesture_telling import Gestures
 from vigibip.box.replies import Replier
 from vigibip.wire import frame, window
 
@@ -41,6 +42,7 @@ class Intake:
         replier: Replier,
         watch: BipWatch,
         errands: Errands,
+        gestures: Gestures,
         offer: Callable[[BoxAlert], None],
         faults: Faults,
         clock: Clock,
@@ -50,6 +52,7 @@ class Intake:
         self._replier = replier
         self._watch = watch
         self._errands = errands
+        self._gestures = gestures
         self._offer = offer
         self._faults = faults
         self._clock = clock
@@ -117,7 +120,7 @@ class Intake:
         verdict: int,
         payload: bytes,
     ) -> None:
-        press, age_s, battery_mv = frame.unpack_press(payload)[:3]
+        press, age_s, battery_mv, *_, gesture, gesture_age_s = frame.unpack_press(payload)
         if not 0 < press <= counter:
             # The seal is the bip's own, so its firmware is wrong; a person pressed all the same.
             self._faults.tell(
@@ -132,8 +135,7 @@ class Intake:
             device.accept(counter, tag, press=True)
         if alert is not None:
             self.counts["press_again"] += 1
-            alert.asked_by = (mac, counter)
-            self._replier.tell_press(device, mac, counter, alert)
+            self._press_again(alert, (mac, counter), gesture, gesture_age_s)
             return
         late = verdict != window.NEW
         if late:
@@ -147,11 +149,27 @@ class Intake:
             rssi_dbm=rssi_dbm if frame.RSSI_UNKNOWN < rssi_dbm <= _RSSI_MAX_DBM else None,
         )
         alert.asked_by = (mac, counter)
+        self._gestures.take(alert, gesture, gesture_age_s)
         self._offer(alert)
         self._book.save([alert])
 
+    def _press_again(
+        self, alert: BoxAlert, asked_by: tuple[bytes, int], gesture: int, gesture_age_s: int
+    ) -> None:
+        alert.asked_by = asked_by
+        if self._gestures.take(alert, gesture, gesture_age_s):
+            self._book.save([alert]).add_done_callback(lambda _: self._answer(alert))
+        else:
+            self._answer(alert)
+
     def stored(self, alert: BoxAlert) -> None:
         """The alert is on the disk: whoever pressed is told."""
+        self._answer(alert)
+
+    def _answer(self, alert: BoxAlert) -> None:
+        # The answer to a gesture says that the box has it: not before the disk has it.
+        if alert.written < alert.gesture_revision:
+            return
         device = self._devices.get(alert.alert_id.device_id)
         if device is not None and alert.asked_by is not None:
             mac, counter = alert.asked_by

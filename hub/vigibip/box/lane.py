@@ -14,7 +14,6 @@ import random
 from collections.abc import Callable, Sequence
 
 from vigibip.alert.ids import AlertId
-from vigibip.alert.messages import Alert
 from vigibip.base.clock import Clock
 from vigibip.box.alerts import BoxAlert
 from vigibip.box.carrier import Carrier
@@ -201,14 +200,7 @@ class Lane:
 
     def _hand_over(self, one: _Try) -> bool:
         alert, now_s = one.alert, self._clock.monotonic_s()
-        message = Alert(
-            alert=str(alert.alert_id),
-            age_s=alert.age(now_s),
-            late=alert.late,
-            battery_mv=alert.battery_mv,
-            rssi_dbm=alert.rssi_dbm,
-        )
-        if not self.carrier.send(message):
+        if not self.carrier.send(alert.message(now_s)):
             self._look_again_later()
             return False
         self._handed_over(alert)

@@ -21,6 +21,7 @@ from vigibip.box.carrier import Carrier
 from vigibip.box.config import PlanSettings, QueueSettings
 from vigibip.box.early_answers import EarlyAnswers
 from vigibip.box.faults import FaultCode, Faults
+from vigibip.box.gesture_telling import Gestures
 from vigibip.box.lane import Lane
 from vigibip.box.timers import Timers
 
@@ -58,6 +59,7 @@ class Outbox:
         book: AlertBook,
         early_answers: EarlyAnswers,
         carriers: Sequence[Carrier],
+        gestures: Gestures,
         clock: Clock,
         timers: Timers,
         faults: Faults,
@@ -67,6 +69,7 @@ class Outbox:
     ) -> None:
         self._settings = settings
         self._watcher = watcher
+        self._gestures = gestures
         self._plan = plan
         self._book = book
         self._early_answers = early_answers
@@ -162,6 +165,7 @@ class Outbox:
         if alert is None:
             _log.warning("a receipt for an alert that this box does not remember")
             return
+        self._gestures.received(alert, receipt)
         accepted = receipt.verdict == "accepted"
         if alert.receipt == "accepted" or (alert.receipt == "refused" and not accepted):
             return

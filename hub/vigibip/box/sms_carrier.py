@@ -157,6 +157,10 @@ class SmsCarrier:
     def tell_status(self, status: BoxStatus) -> None:
         """Nothing: that this box lives is told over data, that this path does by a probe."""
 
+    def tell_gesture(self, alert: Alert) -> None:
+        """Never: it goes over data alone."""
+        del alert
+
     def tell_officer_answer(self, answer: OfficerAnswer) -> bool:
         """Never: it goes over data alone."""
         del answer

@@ -57,6 +57,8 @@ class AlertRecord:
     receipt_reason: str = ""
     receipt_utc: datetime | None = None
     answer_sequence: int | None = None
+    gesture: int = 0
+    gesture_told: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,8 @@ def read_devices(connection: sqlite3.Connection) -> tuple[DeviceRecord, ...]:
 def read_alerts(connection: sqlite3.Connection) -> tuple[AlertRecord, ...]:
     rows = connection.execute(
         "SELECT number, device, press, state, opened_ms, clock_sure, age_s, late, battery_mv, "
-        "rssi_dbm, receipt, receipt_reason, receipt_ms, answer_sequence FROM alerts "
+        "rssi_dbm, receipt, receipt_reason, receipt_ms, answer_sequence, gesture, gesture_told "
+        "FROM alerts "
         "WHERE receipt IS NULL OR state = 'parked' "
         "OR number > (SELECT coalesce(max(number), 0) FROM alerts) - ? ORDER BY number",
         (REMEMBERED_MAX,),
@@ -177,6 +180,8 @@ def read_alerts(connection: sqlite3.Connection) -> tuple[AlertRecord, ...]:
             receipt_reason=row[11],
             receipt_utc=None if row[12] is None else from_ms(row[12]),
             answer_sequence=row[13],
+            gesture=row[14],
+            gesture_told=row[15],
         )
         for row in rows
     )
@@ -208,11 +213,13 @@ def write_alert(connection: sqlite3.Connection, alert: AlertRecord) -> None:
     """Insert the alert, or bring its row to what is given. Doing it twice changes nothing."""
     connection.execute(
         "INSERT INTO alerts (number, device, press, state, opened_ms, clock_sure, age_s, late, "
-        "battery_mv, rssi_dbm, receipt, receipt_reason, receipt_ms, answer_sequence) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (device, press) DO UPDATE "
-        "SET state = excluded.state, receipt = excluded.receipt, "
-        "receipt_reason = excluded.receipt_reason, receipt_ms = excluded.receipt_ms, "
-        "answer_sequence = excluded.answer_sequence",
+        "battery_mv, rssi_dbm, receipt, receipt_reason, receipt_ms, answer_sequence, gesture, "
+        "gesture_told) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT (device, press) DO UPDATE SET state = excluded.state, "
+        "receipt = excluded.receipt, receipt_reason = excluded.receipt_reason, "
+        "receipt_ms = excluded.receipt_ms, "
+        "answer_sequence = excluded.answer_sequence, gesture = excluded.gesture, "
+        "gesture_told = excluded.gesture_told",
         (
             alert.number,
             alert.alert_id.device_id,
@@ -228,6 +235,8 @@ def write_alert(connection: sqlite3.Connection, alert: AlertRecord) -> None:
             alert.receipt_reason,
             None if alert.receipt_utc is None else to_ms(alert.receipt_utc),
             alert.answer_sequence,
+            alert.gesture,
+            alert.gesture_told,
         ),
     )
     # The row holds it from now on.
