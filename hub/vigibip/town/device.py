@@ -77,11 +77,18 @@ class HeapFigures:
     stand_ins_bytes: int
     """Live before main.py: a real device has these in C."""
     size_bytes: int
+    bytecode_bytes: int
+    """Of what is loaded, as it lies on the flash."""
 
     @property
     def firmware_bytes(self) -> int:
         """The firmware's own peak, and more than it takes on a 32-bit device."""
         return self.peak_bytes - self.stand_ins_bytes
+
+    @property
+    def esp32_bytes(self) -> int:
+        """What an ESP32 would take, estimated: bytecode is as large there, all else is half."""
+        return self.bytecode_bytes + (self.firmware_bytes - self.bytecode_bytes) // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,9 +317,11 @@ class Device:
         elif kind == messages.WATCHDOG:
             self._feed_watchdog(struct.unpack(">I", body)[0])
         elif kind == messages.HEAP:
-            peak, _, before, size = struct.unpack(">IIII", body)
+            peak, _, before, size = struct.unpack_from(">IIII", body)
+            loaded = frozenset(body[16:].decode().split())
+            code = sum(device_tree.bytecode(self._directory / "flash", loaded).values())
             for waiter in self._heap_waiters:
-                waiter.set_result(HeapFigures(peak, before, size))
+                waiter.set_result(HeapFigures(peak, before, size, code))
             self._heap_waiters.clear()
         elif kind == messages.ENDED:
             self._halt(body.decode(errors="replace"))

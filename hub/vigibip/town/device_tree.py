@@ -11,6 +11,7 @@ import importlib.util
 import shutil
 import sys
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -21,7 +22,16 @@ from vigibip.workshop.bytecode import compiled
 from vigibip.workshop.errors import StepError, WorkshopError
 from vigibip.workshop.firmware_files import FIRMWARE, Role
 
-__all__ = ["DEFAULT_BOARD", "FIRMWARE", "Role", "board_pins", "load", "sources", "stage"]
+__all__ = [
+    "DEFAULT_BOARD",
+    "FIRMWARE",
+    "Role",
+    "board_pins",
+    "bytecode",
+    "load",
+    "sources",
+    "stage",
+]
 
 DEFAULT_BOARD = "esp32_c3"
 # Where a bip keeps updates, beside what was flashed.
@@ -55,6 +65,17 @@ def stage(role: Role, directory: Path, board: str = DEFAULT_BOARD) -> None:
         target = directory / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(content)
+
+
+def bytecode(flash: Path, modules: AbstractSet[str]) -> dict[str, int]:
+    """Return the bytes of each of `modules` that lies on `flash`, by its name."""
+    sizes = {
+        ".".join(file.relative_to(flash).with_suffix("").parts).removesuffix(".__init__"): (
+            file.stat().st_size
+        )
+        for file in flash.rglob("*.mpy")
+    }
+    return {name: size for name, size in sizes.items() if name in modules}
 
 
 def board_pins(board: str = DEFAULT_BOARD) -> dict[str, int]:

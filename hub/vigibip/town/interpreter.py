@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Protocol
 
 from vigibip.town.errors import TownError
-from vigibip.town.shims import bus_messages as messages
 
 _SHIMS = Path(__file__).resolve().parent / "shims"
+# A device may say more than it can be told: a traceback, the names of its modules.
+_SAID_MAX = 65536
 # micropython_unix's own script costs another 10 ms and says no more than this.
 _LAUNCH = (
     "import sys; sys.path.append(sys.argv[1]); import micropython_run; "
@@ -137,7 +138,7 @@ class Interpreter:
     def _on_packets(self, bus: socket.socket) -> None:
         while self._bus is bus:
             try:
-                packet = bus.recv(messages.PACKET_MAX)
+                packet = bus.recv(_SAID_MAX)
             except BlockingIOError:
                 return
             except ConnectionError:

@@ -7,6 +7,7 @@ program set for a pin runs then, as a soft interrupt does.
 import gc
 import socket
 import struct
+import sys
 
 import bus_messages as messages
 import uselect
@@ -111,7 +112,8 @@ def _handle(packet: bytes) -> None:
     elif kind == messages.HEAP_QUERY:
         _sample()
         size = gc.mem_alloc() + gc.mem_free()
-        send(messages.HEAP, struct.pack(">IIII", _peak, gc.mem_alloc(), _before, size))
+        figures = struct.pack(">IIII", _peak, gc.mem_alloc(), _before, size)
+        send(messages.HEAP, figures + " ".join(sys.modules).encode())
 
 
 def _sample() -> None:

@@ -18,7 +18,8 @@ OUTPUT = 0x84  # B gpio, B level, I ms since the start
 SLEEP = 0x85  # I ms, 0 for no timer; B level that wakes; B gpio, again and again
 RESET = 0x86
 WATCHDOG = 0x87  # I ms: bite unless the next one comes before
-HEAP = 0x88  # I peak of the live bytes, I live now, I live before main.py, I heap's size
+HEAP = 0x88  # I peak of the live bytes, I live now, I live before main.py, I heap's size,
+# and the names of the modules that are loaded
 ENDED = 0x89  # text: why main.py is no longer running
 
 # A longer frame comes in pieces. A read takes a buffer for the longest packet, and the one for the
