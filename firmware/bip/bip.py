@@ -8,20 +8,27 @@ from button import Button
 button = Button(board.BUTTON)
 
 
-def run(on_trial: bool) -> None:
-    """Run until the bip sleeps. on_trial: this program has not shown yet that it works.
+def run(on_trial: bool, fetches: bool) -> None:
+    """Run until the bip sleeps.
+
+    on_trial: this program has not shown yet that it works. fetches: this start is for an update.
 
     What is not caught here is a program that cannot even begin: `main` goes back to another.
     """
     begun = False
     try:
-        # The largest next: compiling it needs the room that the others would take.
-        import sender  # noqa: F401
+        if not fetches:
+            # The largest next: compiling it needs the room that the others would take.
+            import sender  # noqa: F401
         from start import begin, opened_storage
 
         storage = opened_storage()
         begin(board, button, storage)
         begun = True
+        if fetches and not button.pending():
+            import fetch
+
+            fetch.run(button, storage)
         import wake
 
         wake.run(board, button, storage, on_trial)

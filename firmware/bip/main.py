@@ -4,11 +4,11 @@ import sys
 
 import machine
 
-on_trial = False
+on_trial = fetches = False
 try:
     import slots
 
-    on_trial = slots.enter()
+    on_trial, fetches = slots.enter()
     del slots, sys.modules["slots"]
 except Exception as error:
     # The program that was flashed is there whatever the flash keeps.
@@ -16,7 +16,7 @@ except Exception as error:
 try:
     import bip
 
-    bip.run(on_trial)
+    bip.run(on_trial, fetches)
 except Exception as error:
     # Not even its own net held: a file of it is missing, torn or of another MicroPython.
     sys.print_exception(error)

@@ -3,7 +3,7 @@
 The flashed one lies in the root or is frozen, and nothing overwrites it. An update fills the
 folder a or b, whichever is not in force; its program is then on trial: it has a few starts to show
 that it reaches the box, or the one before comes back by itself. Which it is stands in NVS, in a
-record that only this file and update.py know.
+record that only this file and trial.py know.
 
 This file, guard.py, main.py, boot.py and board.py stay outside of what an update replaces. An
 update replaces the others because its folder stands first in sys.path, before the root and before
@@ -21,11 +21,12 @@ FOLDERS = ("", "a", "b")
 STARTS = 3
 
 # The record: slot in force, the one before, the one on trial (FLASHED for none), starts that it
-# has had, then what update.State tells of.
+# has had and FETCH when the next start is one for fetch.py, then what trial.State tells of.
 CURRENT = 0
 PREVIOUS = 1
 TRIAL = 2
 HAD = 3
+FETCH = 0x80
 FLOOR_AT = 4
 CANDIDATE_AT = 8
 REFUSED_AT = 16
@@ -41,20 +42,38 @@ def opened(nvs):
     return pair, bytearray(kept)
 
 
-def choose(nvs):
-    """Return (which slot this start runs, whether it is on trial): it has a start less by then."""
+def choose(nvs, by_button):
+    """Return (which slot this start runs, whether it is on trial, whether it is for fetch.py).
+
+    One on trial has a start less by then. by_button: a press woke the chip. That is no time to try
+    or to fetch: the program in force sends it.
+    """
     pair, record = opened(nvs)
     slot = record[TRIAL]
-    if slot != FLASHED:
-        try:
-            if record[HAD] < STARTS:
-                record[HAD] += 1
-                pair.save(record)
-                return slot, True
-            fail(nvs, slot)
-        except OSError:
-            pass  # what cannot be counted is not tried
-    return record[CURRENT], False
+    if by_button or (slot == FLASHED and not record[HAD] & FETCH):
+        return record[CURRENT], False, False
+    try:
+        if record[HAD] & FETCH:
+            record[HAD] &= ~FETCH
+            pair.save(record)
+            return slot or record[CURRENT], False, True
+        if record[HAD] < STARTS:
+            record[HAD] += 1
+            pair.save(record)
+            return slot, True, False
+        fail(nvs, slot)
+    except OSError:
+        pass  # what cannot be counted is not tried
+    return record[CURRENT], False, False
+
+
+def request() -> None:
+    """Let the next start be one for fetch.py, unless a press wakes the chip. Raises OSError."""
+    import esp32
+
+    pair, record = opened(esp32.NVS(NAMESPACE))
+    record[HAD] |= FETCH
+    pair.save(record)
 
 
 def fail(nvs, slot):
@@ -71,15 +90,19 @@ def fail(nvs, slot):
     pair.save(record)
 
 
-def enter() -> bool:
-    """Let the imports of this start find the program in force; return whether it is on trial."""
+def enter() -> tuple[bool, bool]:
+    """Let the imports of this start find its program; return (on trial, for fetch.py)."""
     import esp32
+    import machine
 
     on_trial: bool
-    slot, on_trial = choose(esp32.NVS(NAMESPACE))
+    fetches: bool
+    by_button = machine.reset_cause() == machine.DEEPSLEEP_RESET
+    by_button = by_button and machine.wake_reason() != machine.TIMER_WAKE
+    slot, on_trial, fetches = choose(esp32.NVS(NAMESPACE), by_button)
     if slot != FLASHED:
         sys.path.insert(0, FOLDERS[slot])
-    return on_trial
+    return on_trial, fetches
 
 
 def leave() -> None:

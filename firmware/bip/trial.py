@@ -1,6 +1,7 @@
 """What NVS knows of the slots beyond the choice between them, and the end of a trial."""
 
 from flash import read
+from guard import NAMESPACE, read_blob, unguard
 from slots import (
     CANDIDATE_AT,
     CURRENT,
@@ -16,7 +17,7 @@ from slots import (
 )
 from wire import image
 
-# Head and signature of the image that a slot is filled from.
+# The head of the image that a slot is filled from, written once its signature was checked.
 HEAD_FILE = "/head"
 
 
@@ -62,6 +63,12 @@ class State:
         self._record[CANDIDATE_AT:REFUSED_AT] = name
         self._pair.save(self._record)
 
+    def withdraw(self) -> None:
+        """Let none be on trial; what lies in the free slot stays there."""
+        if self._record[TRIAL] != FLASHED:
+            self._record[TRIAL] = FLASHED
+            self._pair.save(self._record)
+
     def confirm(self, edition: int) -> None:
         """The program on trial has shown that it works: it is in force now."""
         self._record[PREVIOUS] = self._record[CURRENT]
@@ -77,18 +84,25 @@ class State:
             self._pair.save(self._record)
 
 
+def opened_state() -> State:
+    import esp32
+
+    return State(esp32.NVS(NAMESPACE))
+
+
+def signers() -> bytes:
+    """Return the public keys whose images this bip takes, one after another; empty for none."""
+    import esp32
+
+    return unguard(read_blob(esp32.NVS(NAMESPACE), "signers")) or b""
+
+
 def confirm(state: State) -> None:
     """The program on trial works: let it be in force. Raises OSError."""
     head = read_head(FOLDERS[state.on_trial()])
-    state.confirm(image.unpack_head(head, image.FOR_BIP)[1] if head else 0)
+    state.confirm(image.check_head(head, image.FOR_BIP)[1] if head else 0)
 
 
 def read_head(folder: str) -> bytes | None:
     """Return the head of the image in `folder`, None when none is there."""
-    start = read(folder + HEAD_FILE, image.HEAD_MAX)
-    if start is None:
-        return None
-    try:
-        return start[: image.head_length(start)]
-    except image.ImageRefused:
-        return None
+    return read(folder + HEAD_FILE, image.HEAD_MAX)

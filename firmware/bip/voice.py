@@ -49,6 +49,10 @@ class Voice:
         self.refused += 1
         return None
 
+    def has_heard(self) -> bool:
+        """Whether the box has answered in this wake."""
+        return self._newest_down >= 0
+
     def shoot(self, actions):
         """Take aim for the next transmission."""
         if self.aim.shoot():

@@ -22,6 +22,8 @@ _WATCHDOG_MS = 10000
 # A button that is held keeps the bip awake for so long: awake, the chip sees every edge, but none
 # in the start that a release would cause.
 _HOLD_MS = 60000
+# Until a start that is for an update.
+_SWAP_MS = 100
 # Beyond what an ear hears.
 _PWM_HZ = 20000
 _FULL = 65535
@@ -30,7 +32,7 @@ _FULL = 65535
 class Wake:
     """From the start to the next deep sleep. `board`: the module that holds the pins."""
 
-    def __init__(self, board, settings, storage, button):
+    def __init__(self, board, settings, storage, button, on_trial):
         self._board = board
         self._storage = storage
         self._button = button
@@ -48,6 +50,7 @@ class Wake:
         self._player.is_silent = not self._settings.strength_pct
         self._gestures = gestures_of(self._settings)
         self._errands = None
+        self._on_trial = on_trial
         # Switched on when it is first needed: its start is what a weak cell gives way under, and a
         # press is on storage before that.
         self._air: Air | None = None
@@ -79,6 +82,8 @@ class Wake:
             # The box is told of a fall, and of a button that sticks, as soon as may be.
             reports.due_ms = self._now_ms()
         storage.stuck = stuck
+        if on_trial:
+            reports.due_ms = self._now_ms()  # its answer shows that this program works
 
     def run(self) -> None:
         """Go on until there is nothing to stay awake for; ends in deep sleep."""
@@ -232,7 +237,24 @@ class Wake:
         self._storage.resorted = bool(self._reports.complaints & frame.LAST_RESORT)
         self._storage.starts = 0
         self._storage.save_light(self._sender.record())
-        sleep(self._button, self._storage, rest_ms)
+        sleep(self._button, self._storage, _SWAP_MS if self._requests_fetch() else rest_ms)
+
+    def _requests_fetch(self) -> bool:
+        """Whether the next start is fetch.py's: for an update, or for the end of a trial."""
+        if self._on_trial:
+            wanted = self._sender.voice.has_heard()
+        else:
+            wanted = bool(self._sender.waiting & frame.UPDATE_WAITS)
+            wanted = wanted and not self._reports.complaints & frame.BATTERY_LOW
+        if not wanted or self._sender.has_open():
+            return False
+        import slots
+
+        try:
+            slots.request()
+        except OSError:
+            return False
+        return True
 
 
 def gestures_of(settings):
@@ -252,7 +274,7 @@ def run(board, button, storage, on_trial):
         storage.starts = 0
         storage.note()
         return
-    Wake(board, settings, storage, button).run()
+    Wake(board, settings, storage, button, on_trial).run()
 
 
 def _forget(end: int) -> None:

@@ -36,9 +36,15 @@ class Bip:
         self.nvs = FakeNvs()
         self.keys = public_key() if keys is None else keys
         self.base = base
+        self.last: Any = None
 
     def wake(self) -> Any:
-        return update.Update(trial.State(self.nvs), self.keys, self.base)
+        if self.last is not None:
+            self.last._close()  # nothing of a wake outlives it, its open file least
+        self.last = update.Update(
+            trial.State(self.nvs), self.keys, self.base, bytearray(wire_image.HEAD_MAX)
+        )
+        return self.last
 
     def state(self) -> Any:
         return trial.State(self.nvs)
@@ -58,10 +64,9 @@ class Bip:
     def install(self, image: ProgramImage) -> None:
         under_way = self.fetch(image)
         assert under_way.is_ready, under_way.ended
-        under_way.activate()
 
-    def choose(self) -> tuple[int, bool]:
-        chosen: tuple[int, bool] = slots.choose(self.nvs)
+    def choose(self, by_button: bool = False) -> tuple[int, bool]:
+        chosen: tuple[int, bool] = slots.choose(self.nvs, by_button)[:2]
         return chosen
 
     def confirm(self) -> None:
@@ -112,6 +117,27 @@ def test_what_does_not_confirm_is_left_after_its_starts_and_never_asked_for_agai
     assert bip.choose() == (2, True)
 
 
+def test_a_press_is_no_time_to_try_a_program() -> None:
+    bip = Bip()
+    bip.install(small_image())
+    for _ in range(5):
+        assert bip.choose(by_button=True) == (0, False)
+    assert bip.choose() == (1, True)
+    bip.confirm()
+    assert bip.choose(by_button=True) == (1, False)
+
+
+def test_a_press_before_the_first_start_takes_the_trial_back_until_it_is_asked_for_again() -> None:
+    bip = Bip()
+    image = small_image()
+    bip.install(image)
+    bip.state().withdraw()
+    assert bip.choose() == (0, False)
+    under_way = bip.fetch(image, most=1)
+    assert under_way.is_ready
+    assert bip.choose() == (1, True)
+
+
 def test_a_program_that_cannot_begin_is_left_at_once_on_trial_or_not() -> None:
     bip = Bip()
     bip.install(small_image(1))
@@ -156,7 +182,7 @@ def test_starts_that_cannot_be_counted_are_not_tried() -> None:
 def test_garbage_in_nvs_runs_what_was_flashed(content: bytes) -> None:
     nvs = FakeNvs()
     nvs.committed.update({"slot0": content, "slot1": content})
-    assert slots.choose(nvs) == (0, False)
+    assert slots.choose(nvs, False)[:2] == (0, False)
 
 
 @pytest.mark.parametrize("most", [1, 2, 7, 20, 33])
@@ -223,7 +249,6 @@ def test_one_that_was_whole_when_the_power_went_is_ready_once_the_box_names_it()
     assert bip.fetch(image).is_ready
     under_way = bip.fetch(image, most=1)
     assert under_way.is_ready
-    under_way.activate()
     assert bip.choose() == (1, True)
 
 

@@ -74,6 +74,16 @@ def test_beside_a_frozen_build_only_what_differs(built: ProgramImage, tmp_path: 
     assert image.unpack_head(made.head, image.FOR_BIP)[2] == program_image.frozen_name(folder)
 
 
+def test_a_package_of_which_one_file_differs_comes_whole(tmp_path: Path) -> None:
+    """MicroPython would not find its other files behind the slot's."""
+    folder = tmp_path / "frozen"
+    frozen.prepare("bip", "esp32_c3", folder)
+    (folder / "modules" / "wire" / "ccm.py").write_text("# an older one\n")
+    made = program_image.build("bip", edition=8, frozen=folder)
+    whole = {name for name in names(program_image.build("bip", edition=8)) if "/" in name}
+    assert names(made) == whole
+
+
 def test_a_folder_of_no_frozen_build_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="frozen build"):
         program_image.build("bip", edition=1, frozen=tmp_path)

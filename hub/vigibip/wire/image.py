@@ -19,17 +19,20 @@ FOR_RECEIVER = 2
 BYTECODE = 6
 
 # A device holds the whole head in memory, and two images beside its own program on its flash.
-HEAD_MAX = 3072
+HEAD_MAX = 2560
 FILES_MAX = 48
 FILE_MAX = 24576
 BODY_MAX = 65536
 
-DIGEST_LENGTH = 32
+# Where the first entry stands in a head.
 NO_BASE = bytes(8)
 
 _MARK = b"VB"
 _HEAD = ">2sBBBBHI8sIH"
-_HEAD_LENGTH = 26
+FIRST_ENTRY = 26
+# The byte of a head that tells how many there are, and the longest entry.
+COUNT_AT = 5
+ENTRY_MAX = 68
 _ENTRY = ">I32sB"
 _ENTRY_LENGTH = 37
 _NAME_MAX = 31
@@ -74,7 +77,7 @@ def pack_head(
         edition,
         base,
         body,
-        _HEAD_LENGTH + len(table),
+        FIRST_ENTRY + len(table),
     )
     unpack_head(head + table, target)
     return head + table
@@ -82,10 +85,10 @@ def pack_head(
 
 def head_length(start: "Buffer") -> int:
     """Return how long the head is that begins with `start`. Raises ImageRefused."""
-    if len(start) < _HEAD_LENGTH or bytes(start[:2]) != _MARK or start[2] != FORMAT:
+    if len(start) < FIRST_ENTRY or bytes(start[:2]) != _MARK or start[2] != FORMAT:
         raise ImageRefused("no image of this format")
     length: int = struct.unpack_from(_HEAD, start)[9]
-    if not _HEAD_LENGTH < length <= HEAD_MAX:
+    if not FIRST_ENTRY < length <= HEAD_MAX:
         raise ImageRefused("length of the head")
     return length
 
@@ -96,6 +99,20 @@ def unpack_head(
     """Return (version, edition, base, files) of a head, whole and nothing more, for `target`.
 
     Who wrote it is not looked at: that is the signature's. Raises ImageRefused.
+    """
+    version, edition, base, count, _ = check_head(head, target)
+    files = []
+    place = FIRST_ENTRY
+    for _ in range(count):
+        name, size, digest, place = entry(head, place)
+        files.append((name, size, bytes(digest)))
+    return version, edition, base, files
+
+
+def check_head(head: "Buffer", target: int) -> "tuple[int, int, bytes, int, int]":
+    """Return (version, edition, base, number of files, length of all files), as `unpack_head`.
+
+    For a device, which reads the files' entries one by one. Raises ImageRefused.
     """
     if head_length(head) != len(head):
         raise ImageRefused("length of the head")
@@ -108,26 +125,37 @@ def unpack_head(
         raise ImageRefused("bytecode of another version")
     if not 0 < count <= FILES_MAX:
         raise ImageRefused("number of files")
-    files: list[tuple[str, int, bytes]] = []
-    names = []
-    place = _HEAD_LENGTH
-    for _ in range(count):
-        if place + _ENTRY_LENGTH > len(head):
-            raise ImageRefused("table of files")
-        size, digest, length = struct.unpack_from(_ENTRY, head, place)
-        place += _ENTRY_LENGTH
-        name = _name(bytes(head[place : place + length]), length)
-        place += length
-        if name in names or not 0 < size <= FILE_MAX:
-            raise ImageRefused("a file twice, or of a size that cannot be")
-        names.append(name)
-        files.append((name, size, digest))
-        body -= size
-    if place != len(head) or body != 0:
-        raise ImageRefused("table of files")
-    if sum([size for _, size, _ in files]) > BODY_MAX:
+    if body > BODY_MAX:
         raise ImageRefused("too large")
-    return version, edition, base, files
+    left = body
+    place = FIRST_ENTRY
+    for number in range(count):
+        name, size, _, following = entry(head, place)
+        before = FIRST_ENTRY
+        for _ in range(number):
+            other, _, _, before = entry(head, before)
+            if other == name:
+                raise ImageRefused("a file twice")
+        if not 0 < size <= FILE_MAX:
+            raise ImageRefused("size of a file")
+        left -= size
+        place = following
+    if place != len(head) or left != 0:
+        raise ImageRefused("table of files")
+    return version, edition, base, count, body
+
+
+def entry(head: "Buffer", place: int) -> "tuple[str, int, Buffer, int]":
+    """Return (name, size, SHA-256, place of the next) of the entry at `place`.
+
+    The first stands at FIRST_ENTRY. Raises ImageRefused.
+    """
+    if place + _ENTRY_LENGTH > len(head):
+        raise ImageRefused("table of files")
+    size, digest, length = struct.unpack_from(_ENTRY, head, place)
+    place += _ENTRY_LENGTH
+    name = _name(bytes(head[place : place + length]), length)
+    return name, size, digest, place + length
 
 
 def _name(encoded: bytes, length: int) -> str:

@@ -1,7 +1,7 @@
 """The check of an LMS signature (RFC 8554, SHA-256): is this message from who holds the key?
 
 Only the check: keys and signatures are made elsewhere. One tree, no hierarchy; trees of 32 and
-1,024 leaves, Winternitz 4 and 8. A kilobyte of memory, whatever is signed.
+1,024 leaves, Winternitz 4 and 8. The signature may come in parts, of which none is kept.
 
 `sha256` is hashlib's, of either interpreter: called with bytes, it gives an object with `update`
 and `digest`.
@@ -12,11 +12,15 @@ import struct
 # MicroPython has no typing module; a type checker takes this name for true.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from typing import Any
 
     from .ccm import Buffer
 
 PUBLIC_KEY_LENGTH = 56
+# How a check ends.
+SIGNED = 0
+REFUSED = -1
 
 _HASH = 32
 _ID = 16
@@ -45,54 +49,78 @@ def is_signed(sha256: "Any", public_key: "Buffer", message: "Buffer", signature:
     """Return whether `signature` is of `message` and by the owner of `public_key`. Never raises."""
     if len(signature) != signature_length(public_key) or not signature:
         return False
+    check = checking(sha256, public_key, message)
+    wanted = next(check)
+    at = 0
+    while wanted > 0:
+        part = bytes(signature[at : at + wanted])
+        at += wanted
+        wanted = check.send(part)
+    return wanted == SIGNED
+
+
+def checking(
+    sha256: "Any", public_key: "Buffer", message: "Buffer"
+) -> "Generator[int, bytes, None]":
+    """Check a signature that comes in parts: yield how many bytes come next, and be sent them.
+
+    In the end yield SIGNED, or REFUSED as soon as that is sure. No more than 32 bytes of the
+    signature are kept at a time. `public_key` is one that has a `signature_length`.
+    """
     tree, one_time = struct.unpack_from(">II", public_key)
-    width, chains, _ = _ONE_TIME[one_time]
+    chains = _ONE_TIME[one_time][1]
     height = _HEIGHTS[tree]
-    leaf, signed_one_time = struct.unpack_from(">II", signature)
-    path = 8 + _HASH * (1 + chains)
-    signed_tree = struct.unpack_from(">I", signature, path)[0]
-    if signed_one_time != one_time or signed_tree != tree or leaf >> height:
-        return False
     identity = bytes(public_key[8 : 8 + _ID])
-    digest = _one_time_key(sha256, identity, leaf, one_time, message, signature)
+    leaf, signed_one_time = struct.unpack(">II", (yield 8))
+    if signed_one_time != one_time or leaf >> height:
+        yield REFUSED
+        return
+    # Section 4.6: each chain is gone to its end, from where the message's digit has it.
+    head = identity + struct.pack(">I", leaf)
+    digits = _digits(sha256, one_time, head, (yield _HASH), message)
+    key = sha256(head + _D_PBLC)
+    # One buffer for the thousand hashes: identity, leaf, chain (2), step (1), value.
+    link = bytearray(head + bytes(3 + _HASH))
+    for chain in range(chains):
+        key.update(_chain_end(sha256, one_time, link, chain, digits, (yield _HASH)))
+    if struct.unpack(">I", (yield 4))[0] != tree:
+        yield REFUSED
+        return
     # Section 5.4.2: from the leaf up to the root.
     node = leaf + (1 << height)
-    digest = sha256(identity + struct.pack(">I", node) + _D_LEAF + digest).digest()
-    place = path + 4
+    digest = sha256(identity + struct.pack(">I", node) + _D_LEAF + key.digest()).digest()
     while node > 1:
-        beside = bytes(signature[place : place + _HASH])
+        beside = yield _HASH
         pair = beside + digest if node & 1 else digest + beside
         node >>= 1
         digest = sha256(identity + struct.pack(">I", node) + _D_INTR + pair).digest()
-        place += _HASH
-    return bool(digest == bytes(public_key[8 + _ID :]))
+    yield SIGNED if digest == bytes(public_key[8 + _ID :]) else REFUSED
 
 
-def _one_time_key(
-    sha256: "Any", identity: bytes, leaf: int, one_time: int, message: "Buffer", signature: "Buffer"
-) -> bytes:
-    # Section 4.6: each chain is gone to its end, from where the message's digit has it.
-    width, chains, shift = _ONE_TIME[one_time]
+def _digits(
+    sha256: "Any", one_time: int, head: bytes, random: bytes, message: "Buffer"
+) -> bytearray:
+    # The message's hash and its checksum, section 4.4.
+    width, _, shift = _ONE_TIME[one_time]
     top = (1 << width) - 1
-    head = identity + struct.pack(">I", leaf)
-    hashed = sha256(head + _D_MESG + bytes(signature[8 : 8 + _HASH]))
+    hashed = sha256(head + _D_MESG + random)
     hashed.update(message)
     digits = bytearray(hashed.digest())
     checksum = 0
     for byte in digits:
         checksum += top - byte if width == 8 else 2 * top - (byte >> 4) - (byte & 15)
     digits.extend(struct.pack(">H", checksum << shift))
-    key = sha256(head + _D_PBLC)
-    # One buffer for the thousand hashes: identity, leaf, chain (2), step (1), value.
-    link = bytearray(head + bytes(3 + _HASH))
-    for chain in range(chains):
-        struct.pack_into(">H", link, 20, chain)
-        start = 8 + _HASH * (1 + chain)
-        value = bytes(signature[start : start + _HASH])
-        digit = digits[chain] if width == 8 else digits[chain >> 1] >> (0 if chain & 1 else 4) & 15
-        for step in range(digit, top):
-            link[22] = step
-            link[23:] = value
-            value = sha256(link).digest()
-        key.update(value)
-    return bytes(key.digest())
+    return digits
+
+
+def _chain_end(
+    sha256: "Any", one_time: int, link: bytearray, chain: int, digits: bytearray, value: bytes
+) -> bytes:
+    width = _ONE_TIME[one_time][0]
+    digit = digits[chain] if width == 8 else digits[chain >> 1] >> (0 if chain & 1 else 4) & 15
+    struct.pack_into(">H", link, 20, chain)
+    for step in range(digit, (1 << width) - 1):
+        link[22] = step
+        link[23:] = value
+        value = sha256(link).digest()
+    return value

@@ -48,20 +48,30 @@ class ProgramImage:
 def program(role: Role, frozen: Path | None = None) -> dict[str, bytes]:
     """Return the .mpy files of `role`'s program, by their place.
 
-    frozen: the folder that a frozen build was made of; what is the same there is left out.
+    frozen: the folder that a frozen build was made of; modules and packages that are the same
+    there are left out.
     Raises StepError, WorkshopError.
     """
-    wanted = {
+    every = {
         name: source
         for name, source in sources(role, _BOARD).items()
-        if name.removesuffix(".py") not in image.KEPT and not _is_frozen(frozen, name, source)
+        if name.removesuffix(".py") not in image.KEPT
     }
-    return compiled(wanted)
+    changed = {name for name, source in every.items() if not _is_frozen(frozen, name, source)}
+    # MicroPython finds a package in one place: in the slot whole, or not at all.
+    packages = {name.partition("/")[0] for name in changed if "/" in name}
+    return compiled(
+        {
+            name: source
+            for name, source in every.items()
+            if name in changed or ("/" in name and name.partition("/")[0] in packages)
+        }
+    )
 
 
 def version(role: Role) -> int:
     """Return the version that the program of `role` tells of itself. Raises WorkshopError."""
-    module = sources(role, _BOARD)["sender.py" if role == "bip" else "carrier.py"]
+    module = sources(role, _BOARD)["version.py" if role == "bip" else "carrier.py"]
     found = re.search(r"(?m)^FIRMWARE = (0x[0-9a-fA-F]{4})$", module.read_text(encoding="utf-8"))
     if found is None:
         raise WorkshopError(f"{module} does not tell its version")
