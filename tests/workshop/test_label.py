@@ -51,9 +51,16 @@ def test_a_label_is_for_its_owner_alone(tmp_path: Path) -> None:
     assert (tmp_path / "labels").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_scanner_types_it_alike_on_every_keyboard() -> None:
+def test_it_is_what_a_qr_code_packs_best_and_shift_does_not_matter() -> None:
     assert re.fullmatch(r"VB1:[A-Z2-7]+", LABEL.text())
+    assert segno.make_qr(LABEL.text()).mode == "alphanumeric"
     assert Label.parse(LABEL.text().lower() + "\r\n") == LABEL
+
+
+def test_a_scanner_that_types_for_another_keyboard_is_refused() -> None:
+    text = LABEL.text().lower().translate(str.maketrans("aqzwm", "qawz,"))
+    with pytest.raises(UsageError, match="another keyboard"):
+        Label.parse(text)
 
 
 def test_it_shows_its_key_nowhere() -> None:

@@ -1,7 +1,7 @@
 """The label of a bip that no box is there for yet: its id and key as a QR code.
 
-The text is `VB1:` and base32 of id, key and CRC-32: the alphabet that a QR code packs best and
-that a scanner types alike on every keyboard. Whoever reads the label has the key.
+The text is `VB1:` and base32 of id, key and CRC-32: the alphabet that a QR code packs best. The
+CRC tells what a scanner set to another keyboard has typed. Whoever reads the label has the key.
 """
 
 from __future__ import annotations
@@ -44,7 +44,10 @@ class Label:
     def parse(cls, text: str) -> Label:
         """Return what the label says. Raises UsageError, which repeats nothing of it."""
         text = "".join(text.split()).upper()
-        wrong = UsageError("this is not the label of a bip, or part of it is missing")
+        wrong = UsageError(
+            "this is not the label of a bip, or part of it is missing, or the scanner is set to "
+            "another keyboard than this computer"
+        )
         if not text.startswith(_PREFIX) or len(text) > TEXT_MAX_LENGTH:
             raise wrong
         body = text.removeprefix(_PREFIX)
