@@ -34,7 +34,7 @@ from vigibip.sms.pdu import (
 )
 from vigibip.sms.segments import References, segment
 from vigibip.sms.user_data import of_segment
-from vigibip.town.benches import Progress
+from vigibip.town.benches import Progress, hands
 from vigibip.town.benches.report import Figure, Report, machine_figures
 from vigibip.wire import frame, parcel, serial
 
@@ -44,6 +44,8 @@ _CHUNK = 2_000
 # Python's own odds and ends; what grows with its input is past this before a tenth of them.
 _GROWTH_MAX_MB = 1.0
 _WARM_UP = 5_000
+# The two parsers that read the modem, and what a hand may say; of each other one a tenth.
+_WHOLE = ("at_grammar", "pdu", "gestures")
 
 Attack = Callable[[bytes], None]
 
@@ -68,16 +70,16 @@ class Outcome:
 
 
 async def measure(progress: Progress) -> Report:
-    """Run the bench with a million inputs on each of the two parsers that read the modem."""
+    """Run the bench with a million inputs on each of `_WHOLE`."""
     return await measure_with(progress, INPUTS)
 
 
 async def measure_with(progress: Progress, inputs: int) -> Report:
-    """Run it with `inputs` for the AT grammar and for the PDUs, a tenth for each of the others."""
+    """Run it with `inputs` for each of `_WHOLE`, a tenth for each of the others."""
     figures: dict[str, Figure] = {"seed": _SEED}
     ceilings: dict[str, float | int] = {}
     for target in targets():
-        count = inputs if target.name in ("at_grammar", "pdu") else max(1, inputs // 10)
+        count = inputs if target.name in _WHOLE else max(1, inputs // 10)
         progress(f"fuzz: {target.name}, {count} inputs")
         outcome = await _run(target, count, random.Random(f"{_SEED} {target.name}"))
         key = target.name
@@ -155,8 +157,9 @@ def _spoiled(target: Target, chance: random.Random) -> bytes:
 
 
 def targets() -> list[Target]:
-    """Return every parser that reads what strangers may have written."""
-    return [_at_grammar(), _pdu(), _sms_form(), _officer_reply(), _frame(), _serial()]
+    """Return every parser that reads what strangers may have written, and the gestures."""
+    gestures = Target("gestures", hands.sound(), hands.play, length_max=64)
+    return [_at_grammar(), _pdu(), gestures, _sms_form(), _officer_reply(), _frame(), _serial()]
 
 
 _DIALOGUE = (
