@@ -8,6 +8,7 @@ import espnow
 import machine
 import network
 from carrier import Carrier
+from jam import PROBE
 from ticks import Clock
 from wire import serial
 
@@ -21,6 +22,8 @@ _FRAMES_AT_ONCE = 8
 _BYTES_AT_ONCE = 256
 # A line that does not take more is looked at again so soon.
 _LINE_RETRY_MS = 20
+# A probe that is under way is looked at so often.
+_PROBE_LOOK_MS = 5
 _RSSI_UNKNOWN = -128
 # Below it the radio's module may fall silent rather than fail: start anew in time. The module
 # keeps each address that it hears in a table which nobody can empty.
@@ -45,6 +48,7 @@ class Receiver:
         self._now = espnow.ESPNow()
         self._now.config(rxbuf=_RX_BUFFER)
         self._now.active(True)
+        self._now.add_peer(serial.BROADCAST)
         self._added: list[bytes] = []
         self._both = select.poll()
         self._both.register(self._now, select.POLLIN)
@@ -70,10 +74,14 @@ class Receiver:
                 self._tune()
             self._transmit()
             self._write()
+            self._probe()
             if carrier.tick(self._now_ms()):
                 self._look_after_itself()
             if not self._now.any() and not carrier.down:
-                pause_ms = max(0, carrier.deadline_ms() - self._now_ms())
+                due_ms = min(carrier.deadline_ms(), carrier.jam.next_ms)
+                pause_ms = max(0, due_ms - self._now_ms())
+                if carrier.jam.under_way:
+                    pause_ms = _PROBE_LOOK_MS
                 if self._line_out is not None:
                     pause_ms = min(pause_ms, _LINE_RETRY_MS)
                 for _ in self._both.ipoll(min(pause_ms, _WATCHDOG_MS // 4)):
@@ -83,6 +91,7 @@ class Receiver:
         try:
             self._wlan.config(channel=self._carrier.channel)
             self._tuned = self._carrier.channel
+            self._carrier.jam.retuned(self._now_ms())
         except OSError:
             # The chip's country does not let it; the next HELLO tells which one it stays on.
             self._carrier.stay_on(self._tuned)
@@ -116,17 +125,33 @@ class Receiver:
             return
         address, frame = self._carrier.down.pop(0)
         try:
-            forgotten = self._carrier.peer_to_forget(address)
+            forgotten = None
+            if address != serial.BROADCAST:
+                forgotten = self._carrier.peer_to_forget(address)
             if forgotten is not None and forgotten in self._added:
                 self._added.remove(forgotten)
                 self._now.del_peer(forgotten)
-            if address not in self._added:
+            if address != serial.BROADCAST and address not in self._added:
                 self._now.add_peer(address)
                 self._added.append(address)
             self._now.send(address, frame, False)
             self._carrier.count_send(True)
         except OSError:
             self._carrier.count_send(False)
+
+    def _probe(self) -> None:
+        jam = self._carrier.jam
+        was = jam.jammed
+        _, answered, failed, _, _ = self._now.stats()
+        now_ms = self._now_ms()
+        if jam.look(now_ms, answered, failed):
+            try:
+                self._now.send(serial.BROADCAST, PROBE, False)
+                jam.sent(now_ms, self._now.stats()[0], failed)
+            except OSError:
+                jam.refused(now_ms, self._now_ms())
+        if jam.jammed != was:
+            self._carrier.jam_changed(now_ms)
 
     def _write(self) -> None:
         while True:
@@ -149,8 +174,13 @@ class Receiver:
         self._carrier.memory_free = gc.mem_free()
         self._carrier.radio_dropped = self._now.stats()[4]
         if self._carrier.memory_free < _MEMORY_LEAST:
-            machine.RTC().memory(bytes((serial.WHY_MEMORY,)))
-            machine.reset()
+            self._start_anew(serial.WHY_MEMORY)
+        if self._carrier.jam.stuck(self._now_ms()):
+            self._start_anew(serial.WHY_RADIO)
+
+    def _start_anew(self, why: int) -> None:
+        machine.RTC().memory(bytes((why,)))
+        machine.reset()
 
 
 def run() -> None:

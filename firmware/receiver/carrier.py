@@ -4,6 +4,7 @@ Everything is bounded, and what does not fit is dropped and counted: a receiver 
 """
 
 import waiting
+from jam import Jam
 from wire import serial
 
 FIRMWARE = 0x0002
@@ -31,6 +32,7 @@ class Carrier:
         # Told by whoever knows them.
         self.radio_dropped = 0
         self.memory_free = 0
+        self.jam = Jam()
         self._reset_cause = reset_cause
         self._why = why
         self._start_ms = now_ms
@@ -101,6 +103,10 @@ class Carrier:
         self._tell_air(now_ms)
         return True
 
+    def jam_changed(self, now_ms: int) -> None:
+        """Tell at once that a jam began, or is over."""
+        self._tell_air(now_ms)
+
     def stay_on(self, channel: int) -> None:
         """The radio did not take the box's channel, and is on `channel` still."""
         self.channel = channel
@@ -141,6 +147,10 @@ class Carrier:
             self._repeats,
             self.radio_dropped,
             self.memory_free,
+            self.jam.probes,
+            self.jam.probes_failed,
+            self.jam.held_ms,
+            self.jam.jammed,
         )
         self._tell(serial.encode_message(serial.AIR, counts))
 

@@ -188,8 +188,8 @@ class PtyReceiver:
     def hello(self) -> None:
         self.write(line.encode_message(line.HELLO, line.pack_hello(0x0100, 1, 0)))
 
-    def air(self) -> None:
-        self.write(line.encode_message(line.AIR, line.pack_air(1, 2, 3, 4, 5, 6)))
+    def air(self, **told: int) -> None:
+        self.write(line.encode_message(line.AIR, line.pack_air(1, 2, 3, 4, 5, 6, **told)))
 
     def hear(self, mac: bytes, sealed: bytes, rssi_dbm: int = -61) -> None:
         body = line.pack_up_frame(rssi_dbm, mac, sealed)

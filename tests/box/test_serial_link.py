@@ -68,7 +68,7 @@ async def test_a_receiver_is_given_its_channel_and_its_frames_are_heard(
     receiver.air()
     await until(lambda: desk.link.air, "the air's counts")
     assert desk.heard == [(-71, MAC, SEALED)]
-    assert desk.link.air == AirCounts(1, 2, 3, 4, 5, 6, 0, 0, 0, 0, 0)
+    assert desk.link.air == AirCounts(1, 2, 3, 4, 5, 6, *[0] * 9)
     desk.link.send(MAC, SEALED)
     await until(lambda: receiver.down == [(MAC, SEALED)], "a frame down")
     assert not desk.faults.codes()
@@ -88,6 +88,25 @@ async def test_a_receiver_is_told_whose_bips_are_the_box_s_own_and_when_that_cha
     receiver.plug()
     await desk.clock.advance(10)
     await until(lambda: receiver.settings[-1] == (6, [7]), "the newest at its return")
+
+
+async def test_a_jam_that_the_receiver_tells_is_a_fault_until_it_tells_that_it_is_over(
+    desk: Desk, receiver: PtyReceiver
+) -> None:
+    listen(desk)
+    receiver.air(jammed=1, held_ms=9400)
+    await until(lambda: FaultCode.JAM in desk.faults.codes(), "the jam")
+    assert "9 s of the last 60" in desk.faults.standing()[0].detail
+    receiver.unplug()
+    await until(lambda: FaultCode.RECEIVER in desk.faults.codes(), "the receiver's loss")
+    assert FaultCode.JAM in desk.faults.codes(), "whoever jams may cut the cable too"
+    receiver.plug()
+    await desk.clock.advance(10)
+    receiver.hello()
+    await until(lambda: FaultCode.RECEIVER not in desk.faults.codes(), "its return")
+    assert FaultCode.JAM in desk.faults.codes()
+    receiver.air()
+    await until(lambda: FaultCode.JAM not in desk.faults.codes(), "its end")
 
 
 async def test_noise_is_counted_and_what_follows_is_heard(

@@ -57,7 +57,7 @@ def air_counts(carrier: Any, now_ms: int = 10_000) -> tuple[int, ...]:
     carrier.tick(now_ms)
     kind, body = messages(carrier)[-1]
     assert kind == serial.AIR
-    assert len(body) == 44
+    assert len(body) == 57
     return serial.unpack_air(body)
 
 

@@ -25,6 +25,7 @@ BIP = b"\x02bipA1"
 FRAME = bytes(range(50))
 OWN = int.from_bytes(FRAME[2:6], "big")
 VERSION = 2
+PROBE = b"vigibip?"
 Sent = tuple[int, bytes, bytes]
 
 
@@ -64,15 +65,16 @@ class Line:
 
 
 class Bench:
-    """A receiver with its air; `sent` is what it transmitted."""
+    """A receiver with its air; `sent` is what it transmitted, and `probes` how often it probed."""
 
     def __init__(self, directory: Path) -> None:
         self.sent: list[Sent] = []
+        self.probes = 0
         self.device = Device(
             directory,
             "receiver",
             mac=MAC,
-            hooks=DeviceHooks(on_transmit=lambda *sent: self.sent.append(sent)),
+            hooks=DeviceHooks(on_transmit=self._on_transmit),
         )
         self.lines: list[Line] = []
 
@@ -87,6 +89,13 @@ class Bench:
         if told:
             line.write(settings(6, [OWN]))
         return line
+
+    def _on_transmit(self, *sent: int | bytes) -> None:
+        if sent[2] == PROBE:
+            assert sent[1] == serial.BROADCAST
+            self.probes += 1
+        else:
+            self.sent.append(sent)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -388,3 +397,29 @@ async def test_it_tells_the_air_s_counts_and_repeats_hello_until_it_is_answered(
     assert uptime_s == 10
     assert counts[:5] == [1, 1, 0, 1, 1]
     assert len(line.of_kind(serial.HELLO)) == 2
+
+
+async def test_a_jammed_channel_is_told_at_once_and_so_is_its_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The minute is shortened: the core's own test has it whole."""
+    plant(
+        monkeypatch, tmp_path, "jam.py", _WINDOW_S="3", _JAM_MS="800", _OVER_MS="100", _HELD_MS="50"
+    )
+    line = await bench.plug()
+
+    def jammed() -> list[int]:
+        return [serial.unpack_air(body)[14] for body in line.of_kind(serial.AIR)]
+
+    await until(lambda: bench.probes, "a probe")
+    bench.device.air_taken(True)
+    await until(lambda: jammed() == [1], "the jam")
+    line.write(down())
+    count = bench.probes
+    bench.device.deliver(BIP, FRAME, channel=6)
+    await until(lambda: line.of_kind(serial.UP_FRAME), "it goes on carrying up")
+    assert (bench.probes, bench.sent) == (count, []), "nothing leaves meanwhile"
+    bench.device.air_taken(False)
+    await until(lambda: (6, BIP, FRAME) in bench.sent, "what waited leaves")
+    await until(lambda: jammed() == [1, 0], "its end")
+    assert bench.device.wakes == 1

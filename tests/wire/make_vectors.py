@@ -289,7 +289,7 @@ FRAMES: list[tuple[str, bytes, int, int, int, int, list[tuple[int, int | bytes]]
 _FRAME = reference.sealed_frame(_KEY, _UP, 0x03, _DEVICE, 43, bytes((0, 0, 0, 42)))
 _MAC = bytes.fromhex("7cdfa1002301")
 
-_AIR_COUNTS = (86400, 1200, 900, 2, 31, 0xFFFFFFFF, 40, 70000, 12, 3, 45678)
+_AIR_COUNTS = (86400, 1200, 900, 2, 31, 0xFFFFFFFF, 40, 70000, 12, 3, 45678, 9000, 17, 59123)
 
 # Name, type, fields as numbers and hex text, body.
 SERIAL: list[tuple[str, int, list[Any], bytes]] = [
@@ -305,8 +305,8 @@ SERIAL: list[tuple[str, int, list[Any], bytes]] = [
     (
         "air",
         0x03,
-        list(_AIR_COUNTS),
-        b"".join(n.to_bytes(4, "big") for n in _AIR_COUNTS),
+        [*_AIR_COUNTS, 1],
+        b"".join(n.to_bytes(4, "big") for n in _AIR_COUNTS) + b"\x01",
     ),
     ("down frame", 0x81, [_MAC.hex(), _FRAME.hex()], _MAC + _FRAME),
     ("down frame to all", 0x81, ["ff" * 6, _FRAME.hex()], b"\xff" * 6 + _FRAME),

@@ -18,6 +18,11 @@ WORDS: dict[FaultCode, Words] = {
         "le récepteur est absent ou ne dit rien",
         "vérifier son câble USB et receiver_port ; le débrancher et le rebrancher ; le reflasher",
     ),
+    FaultCode.JAM: Words(
+        "le canal radio des bips est brouillé : leurs appuis risquent de ne pas passer",
+        "prévenir la police : c'est son affaire avant d'être celle du technicien ; ensuite "
+        "seulement, chercher un appareil en panne qui émet sans cesse",
+    ),
     FaultCode.STORAGE: Words(
         "le disque refuse d'écrire : les alertes partent, mais aucun « entendu »",
         "libérer la partition de données ; sinon remplacer la carte, qui est en fin de vie",

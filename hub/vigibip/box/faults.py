@@ -25,6 +25,7 @@ class FaultCode(StrEnum):
     """Every fault that a box tells; the words for people are in `fault_words`."""
 
     RECEIVER = "receiver"
+    JAM = "jam"
     STORAGE = "storage"
     DATA = "data"
     POST_SILENT = "post-silent"

@@ -48,6 +48,11 @@ class AirCounts:
     repeats: int
     radio_dropped: int
     memory_free: int
+    probes: int
+    probes_failed: int
+    held_ms: int
+    """How long of the last minute its probes were held up."""
+    jammed: int
 
 
 class SerialLink:
@@ -204,10 +209,19 @@ class SerialLink:
             elif kind == line.AIR:
                 self.air = AirCounts(*line.unpack_air(body))
                 self._alive()
+                self._judge_air(self.air)
             else:
                 self.counts["unknown"] += 1
         except ValueError:
             self.counts["short"] += 1
+
+    def _judge_air(self, air: AirCounts) -> None:
+        # A jam that a lost receiver told stands until one says that it is over.
+        if air.jammed:
+            seconds = air.held_ms // 1000
+            self._faults.begin(FaultCode.JAM, f"the channel was kept {seconds} s of the last 60")
+        else:
+            self._faults.clear(FaultCode.JAM)
 
     def _settle(self) -> None:
         self._send(line.SETTINGS, line.pack_settings(self._channel, self._ids))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from vigibip.base.clock import Clock
+from vigibip.town.interference import Jammer
 from vigibip.wire.serial import BROADCAST
 
 _log = logging.getLogger(__name__)
@@ -88,6 +90,8 @@ class Antenna:
         self.mac = mac
         self.listens = listens
         self.deliver = deliver
+        self.on_taken: Callable[[bool], object] = lambda _taken: None
+        """Called when a jammer begins and ends to keep the channel that it listens on."""
 
     def send(self, channel: int, mac: bytes, frame: bytes) -> None:
         """Send `frame` on `channel` to the antenna at `mac`, or to all with BROADCAST."""
@@ -110,6 +114,7 @@ class Air:
         self._random = random.Random(seed)
         self._antennas: list[Antenna] = []
         self._under_way: set[asyncio.Task[None]] = set()
+        self._jammers: dict[int, Jammer] = {}
 
     def attach(self, way: Way, mac: bytes, listens: Listens, deliver: Deliver) -> Antenna:
         """Return a new antenna. Raises ValueError for a second one of the same address."""
@@ -126,6 +131,28 @@ class Air:
     def change(self, **what: float) -> None:
         """Change the named properties of the weather, from the next frame on."""
         self.weather = replace(self.weather, **what)  # type: ignore[arg-type]
+
+    def jam(self, channel: int, jammer: Jammer) -> None:
+        """Let a jammer loose; its times are the clock's monotonic ones. One a channel."""
+        self._jammers[channel] = jammer
+        task = asyncio.get_running_loop().create_task(self._tell_edges(channel, jammer))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _tell_edges(self, channel: int, jammer: Jammer) -> None:
+        while True:
+            now_s = self._clock.monotonic_s()
+            for antenna in self._antennas:
+                if antenna.listens() == channel:
+                    antenna.on_taken(jammer.taken(now_s))
+            edge_s = jammer.next_edge_s(now_s)
+            if math.isinf(edge_s):
+                return
+            await self._clock.sleep(edge_s - now_s)
+
+    def _is_jammed(self, channel: int) -> bool:
+        jammer = self._jammers.get(channel)
+        return jammer is not None and jammer.taken(self._clock.monotonic_s())
 
     def carry(self, sender: Antenna, channel: int, mac: bytes, frame: bytes) -> None:
         """Take `frame` from `sender` to whoever is meant and can hear it. Never waits."""
@@ -146,6 +173,9 @@ class Air:
             counts.nobody += 1
         for antenna in addressed:
             counts.sent += 1
+            if self._is_jammed(channel):
+                counts.lost += 1
+                continue
             self._carry_to(antenna, sender, frame, counts)
 
     async def close(self) -> None:

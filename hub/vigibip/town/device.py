@@ -150,6 +150,7 @@ class Device:
         self._motor = pins["MOTOR"]
         self._levels = {self._button: 1}
         self._analog_uv = {pins["BATTERY"]: _HALF_CELL_UV}
+        self._air_taken = False
         self._feels = FeelReader()
         self._motor_on = False
         self._port = SerialPort(directory / "serial") if role == "receiver" else None
@@ -237,6 +238,11 @@ class Device:
                 messages.AIR, body + frame[start : start + messages.PIECE_MAX]
             )
         return sent
+
+    def air_taken(self, taken: bool) -> None:
+        """Somebody keeps its channel: what it sends waits until nobody does."""
+        self._air_taken = taken
+        self._interpreter.send(messages.TAKEN, bytes((taken,)))
 
     async def wait_state(self, *states: DeviceState, timeout_s: float = 10.0) -> None:
         """Return once it is in one of `states`. Raises TownError after `timeout_s`.
@@ -342,6 +348,8 @@ class Device:
             self._interpreter.send(messages.PIN, bytes((gpio, level)))
         for gpio, microvolts in self._analog_uv.items():
             self._interpreter.send(messages.ANALOG, struct.pack(">BI", gpio, microvolts))
+        if self._air_taken:
+            self._interpreter.send(messages.TAKEN, bytes((True,)))
         self._interpreter.send(
             messages.WAKE, bytes((wake.reset_cause, wake.reason, self._sample_heap))
         )

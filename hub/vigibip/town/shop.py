@@ -141,6 +141,7 @@ class Receiver:
             directory, "receiver", mac=mac, hooks=DeviceHooks(on_transmit=self._on_transmit)
         )
         self._antenna = _antenna(air, Way.DOWN, self.device)
+        self._antenna.on_taken = self.device.air_taken
 
     async def close(self) -> None:
         self._antenna.leave()

@@ -36,10 +36,11 @@ IDS_MAX = 64
 WHY_UNKNOWN = 0
 WHY_EXCEPTION = 1
 WHY_MEMORY = 2
+WHY_RADIO = 3
 
 _HELLO = ">HBBB"
 _HELLO_LEAST = 4
-_AIR = ">IIIIIIIIIII"
+_AIR = ">IIIIIIIIIIIIIIB"
 _AIR_LEAST = 24
 _SETTINGS = ">BB"
 
@@ -226,17 +227,25 @@ def pack_air(
     repeats: int = 0,
     radio_dropped: int = 0,
     memory_free: int = 0,
+    probes: int = 0,
+    probes_failed: int = 0,
+    held_ms: int = 0,
+    jammed: int = 0,
 ) -> bytes:
-    """Return the body of AIR, the receiver's counts since its start, sent every 10 s.
+    """Return the body of AIR, the receiver's counts since its start.
+
+    Sent every 10 s, and when `jammed` changes.
 
     received: frames of its own bips, and guests that were carried. dropped: what was no frame, or
     gave way to a newer one of the same bip. guests: frames of other bips that were carried.
     repeats: frames that waited already when they came again. radio_dropped: what the radio had no
-    room for. memory_free: in bytes, now. Each count goes round after 2**32 - 1.
+    room for. memory_free: in bytes, now. held_ms: of the last minute, how long its probes were held
+    up. jammed: 1 while that is a jam. Each count goes round after 2**32 - 1.
     """
     counts = [uptime_s, received, sent, send_failed, dropped, serial_dropped]
     counts += [guests, guests_dropped, repeats, radio_dropped, memory_free]
-    return struct.pack(_AIR, *[count & 0xFFFFFFFF for count in counts])
+    counts += [probes, probes_failed, held_ms]
+    return struct.pack(_AIR, *[count & 0xFFFFFFFF for count in counts], 1 if jammed else 0)
 
 
 def unpack_air(body: "Buffer") -> tuple[int, ...]:

@@ -23,9 +23,11 @@ reset_cause = 1
 wake_reason = 0
 levels: dict[int, int] = {}
 analog_uv: dict[int, int] = {}
-# Filled by machine and espnow: called with (gpio), and (channel, rssi_dbm, address, frame).
+air_taken = False
+# Filled by machine and espnow: called with (gpio), (channel, rssi_dbm, address, frame), and ().
 pin_listeners: list = []
 frame_listeners: list = []
+air_listeners: list = []
 _pieces: list = []
 
 _socket = socket.socket(_AF_UNIX, _SEQPACKET)
@@ -87,7 +89,7 @@ def halt() -> None:
 
 
 def _handle(packet: bytes) -> None:
-    global reset_cause, wake_reason, _awake, _sampling
+    global reset_cause, wake_reason, air_taken, _awake, _sampling
     if not packet:
         raise SystemExit  # the host is gone
     kind = packet[0]
@@ -106,6 +108,10 @@ def _handle(packet: bytes) -> None:
                 listener(packet[1])
     elif kind == messages.ANALOG:
         analog_uv[packet[1]] = struct.unpack_from(">I", packet, 2)[0]
+    elif kind == messages.TAKEN:
+        air_taken = bool(packet[1])
+        for listener in air_listeners:
+            listener()
     elif kind == messages.WAKE:
         reset_cause, wake_reason, _sampling = packet[1], packet[2], bool(packet[3])
         _awake = True

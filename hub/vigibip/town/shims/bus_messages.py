@@ -9,6 +9,7 @@ PIN = 0x02  # B gpio, B level
 AIR = 0x03  # B more to come, B channel, b rssi_dbm, 6s sender's address, frame or a piece of it
 ANALOG = 0x04  # B gpio, I microvolts
 HEAP_QUERY = 0x05
+TAKEN = 0x06  # B 1: somebody keeps the channel, what is sent waits; 0: nobody
 
 # Device to host.
 READY = 0x81  # parked: the next WAKE begins main.py at once

@@ -31,6 +31,7 @@ class ESPNow:
         self._buffer: list = []
         self._buffered = 0
         self._capacity = _BUFFER_DEFAULT
+        self._waiting: list = []
         self._sent = 0
         self._received = 0
         self._dropped = 0
@@ -41,6 +42,8 @@ class ESPNow:
             self._buffer = []
             self._buffered = 0
             bus.frame_listeners[:] = [self._arrived] if self._active else []
+            bus.air_listeners[:] = [self._leave] if self._active else []
+            self._waiting = []
             if not self._active:
                 self._peers = []
         return self._active
@@ -71,14 +74,16 @@ class ESPNow:
             raise ValueError("msg too long")
         if not WLAN.is_active:
             raise _failure(8, "IF")
-        bus.send(bus_messages.TRANSMIT, struct.pack(">B", WLAN.channel) + mac + msg)
+        self._waiting.append(struct.pack(">B", WLAN.channel) + mac + msg)
         self._sent += 1
+        self._leave()
         return True
 
     def stats(self) -> tuple:
         """Return (sent, answered, failed, received, dropped): answered is that it left."""
         bus.drain()
-        return (self._sent, self._sent, 0, self._received, self._dropped)
+        left = self._sent - len(self._waiting)
+        return (self._sent, left, 0, self._received, self._dropped)
 
     def recv(self, timeout_ms: int = 300000) -> list:
         """Return [address, message], [None, None] when none came in time."""
@@ -98,6 +103,10 @@ class ESPNow:
     def any(self) -> bool:
         bus.drain()
         return bool(self._buffer)
+
+    def _leave(self) -> None:
+        while self._waiting and not bus.air_taken:
+            bus.send(bus_messages.TRANSMIT, self._waiting.pop(0))
 
     def _arrived(self, channel: int, rssi_dbm: int, mac: bytes, data: bytes) -> None:
         if not WLAN.is_active or channel != WLAN.channel or len(data) > MAX_DATA_LEN:
