@@ -5,11 +5,12 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
 from tests.test_imports import imported
+from vigibip.cli.bootstrap import LOCKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -62,3 +63,9 @@ def test_what_the_tests_import_is_declared() -> None:
 def test_every_dependency_has_both_ends_of_its_range() -> None:
     everything = [*PROJECT["dependencies"], *(line for lines in EXTRAS.values() for line in lines)]
     assert [line for line in everything if not re.search(r">=[\d.]+,<[\d.]+", line)] == []
+
+
+def test_each_lock_holds_all_that_the_ones_before_it_hold() -> None:
+    held = [set(re.findall(r"(?m)^\S+==\S+", (ROOT / lock).read_text())) for lock in LOCKS]
+    assert all(held)
+    assert all(before < after for before, after in pairwise(held))

@@ -28,7 +28,10 @@ PYTHON = VENV / "bin" / "python"
 OLDEST_PYTHON = (3, 11)
 
 RUN_LOCK = "requirements.lock"
+FLASH_LOCK = "requirements-flash.lock"
 TEST_LOCK = "requirements-dev.lock"
+# Each holds all that the ones before it hold.
+LOCKS = (RUN_LOCK, FLASH_LOCK, TEST_LOCK)
 STUBS_LOCK = "requirements-stubs.lock"
 STUBS = VENV / "stubs"
 
@@ -36,7 +39,7 @@ STUBS = VENV / "stubs"
 COMMANDS: dict[str, tuple[str, list[str]]] = {
     "demo": (RUN_LOCK, ["-m", "vigibip", "town", "demo"]),
     "bench": (RUN_LOCK, ["-m", "vigibip", "town", "bench"]),
-    "flash": (RUN_LOCK, ["-m", "vigibip", "workshop", "flash"]),
+    "flash": (FLASH_LOCK, ["-m", "vigibip", "workshop", "flash"]),
     "test": (TEST_LOCK, ["-m", "vigibip.cli.testing"]),
     "check": (TEST_LOCK, ["-m", "vigibip.cli.checking"]),
     "lock": (TEST_LOCK, ["-m", "vigibip.cli.locking"]),
@@ -122,10 +125,9 @@ def prepare_stubs() -> Path:
 
 
 def is_ready(lock: str) -> bool:
-    # The tests' lock holds everything that the run's lock does.
-    stamps = [lock] if lock == TEST_LOCK else [lock, TEST_LOCK]
     return any(
-        stamp_of(name).is_file() and stamp_of(name).read_text() == digest(name) for name in stamps
+        stamp_of(name).is_file() and stamp_of(name).read_text() == digest(name)
+        for name in LOCKS[LOCKS.index(lock) :]
     )
 
 

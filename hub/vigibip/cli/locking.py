@@ -7,13 +7,16 @@ later on x86-64 and ARM alike. No index's address gets into them: a town may use
 import subprocess
 import sys
 
-from vigibip.cli.bootstrap import PYTHON, ROOT, RUN_LOCK, STUBS_LOCK, TEST_LOCK, say
+from vigibip.cli.bootstrap import FLASH_LOCK, PYTHON, ROOT, RUN_LOCK, STUBS_LOCK, TEST_LOCK, say
 
-RUN_EXTRAS = ["--extra", "town", "--extra", "workshop"]
-# lock file: what it holds; the tests' lock agrees with the one that runs.
+RUN = ["pyproject.toml", "--extra", "town"]
+FLASH = [*RUN, "--extra", "workshop", "--constraint", RUN_LOCK]
+TEST = [*FLASH, "--extra", "dev", "--constraint", FLASH_LOCK]
+# lock file: what it holds; each agrees with those that it adds to.
 SOURCES: dict[str, list[str]] = {
-    RUN_LOCK: ["pyproject.toml", *RUN_EXTRAS],
-    TEST_LOCK: ["pyproject.toml", *RUN_EXTRAS, "--extra", "dev", "--constraint", RUN_LOCK],
+    RUN_LOCK: RUN,
+    FLASH_LOCK: FLASH,
+    TEST_LOCK: TEST,
     STUBS_LOCK: ["--group", "stubs"],
 }
 
