@@ -70,7 +70,7 @@ class BoxSettings(Settings):
     """Everything that a box is told by its configuration file."""
 
     data_dir: Path
-    """Holds box.sqlite, enrolment.json and the control socket; readable by the box alone."""
+    """Holds box.sqlite, enrolment.json, update.img and the control socket; for the box alone."""
     receiver_port: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]+$", max_length=255)]
     """The receiver's serial device, best by its stable name under /dev/serial/by-id/."""
     receiver_baud: Annotated[int, Field(ge=9_600, le=3_000_000)] = 115_200
@@ -93,6 +93,10 @@ class BoxSettings(Settings):
     @property
     def store_path(self) -> Path:
         return self.data_dir / "box.sqlite"
+
+    @property
+    def update_path(self) -> Path:
+        return self.data_dir / "update.img"
 
     @property
     def enrolment_path(self) -> Path:

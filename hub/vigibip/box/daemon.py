@@ -42,6 +42,8 @@ from vigibip.box.serial_link import SerialLink
 from vigibip.box.store import Store
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
+from vigibip.box.updates import Updates
+from vigibip.wire import frame
 from vigibip.modem.contract import Modem
 from vigibip.sms.contract import SmsProvider
 
@@ -49,6 +51,8 @@ _log = logging.getLogger(__name__)
 
 # A changed fault is told soon, and several that change together are told together.
 _STATUS_SOON_S = 1.0
+# For so long a bip asks often what becomes of its press: no update is given meanwhile.
+_ALERT_LIVES_S = 1800.0
 # What binds nothing is written so often: the floor under the clock and what bips last said lose
 # at most that much at a power cut, and each write wears the card.
 _BATCH_EVERY_S = 3600.0
@@ -169,7 +173,9 @@ class BoxDaemon:
             timers=self._timers,
             missing_after=settings.bip_missing_after,
         )
-        self._errands = Errands()
+        self._updates = Updates(settings.update_path, self._faults)
+        self._updates.is_calm = self._is_calm
+        self._errands = Errands(self._updates)
         self._replier.waiting = self._errands.waiting
         self._intake = Intake(
             devices=self._devices,
@@ -296,7 +302,7 @@ class BoxDaemon:
             )
             for one in self._devices
         ]
-        return {"running": True, "bips": facts}
+        return {"running": True, "bips": facts, "update": self._updates.describe()}
 
     def description(self) -> dict[str, Any]:
         """Return how the box is, for `vigibip box status`."""
@@ -380,7 +386,14 @@ class BoxDaemon:
         self._pass(self._look_for_devices())
         self._timers.call_in(self._settings.device_poll_s, self._watch_devices)
 
+    def _is_calm(self) -> bool:
+        since_s = self._clock.monotonic_s() - _ALERT_LIVES_S
+        return not any(
+            alert.opened_s > since_s and alert.told != frame.STATE_COMING for alert in self._book
+        )
+
     async def _look_for_devices(self) -> None:
+        self._updates.look()
         try:
             changed = await self._store.devices_if_changed()
         except StorageError as error:
@@ -391,6 +404,7 @@ class BoxDaemon:
             devices, settings = changed
             self._devices.update(devices, {})
             self._errands.set_all(settings)
+            self._updates.forget(device.device_id for device in self._devices)
             self._watch.devices_changed()
             self._link.allow([device.device_id for device in self._devices])
             self._replier.reserve(self._devices)

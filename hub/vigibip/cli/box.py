@@ -7,11 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from vigibip.base.errors import ConfigurationError, PeerError, UsageError, VigibipError
-from vigibip.cli import box_bips
+from vigibip.cli import box_bips, box_update
 from vigibip.cli.box_place import DEFAULT_CONFIG, AsJson, Config, box_settings
 
 app = typer.Typer()
 app.add_typer(box_bips.app)
+app.add_typer(box_update.app)
 
 DeviceId = Annotated[str, typer.Option("--device", help="Identifiant du bip : 8 chiffres hexa.")]
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vigibip.base.errors import UsageError
+from vigibip.cli import workshop_images
 
 if TYPE_CHECKING:
     from vigibip.cli.workshop_bench import Bench
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from vigibip.workshop.pairing import Pairing
 
 app = typer.Typer()
+app.add_typer(workshop_images.keys, name="key", help="Les clés qui signent des images.")
+app.add_typer(workshop_images.images, name="image", help="Les images du programme d'un appareil.")
 
 BOX_CONFIG = Path("/etc/vigibip/box.toml")
 LABELS = Path("etiquettes-vigibip")
