@@ -139,6 +139,9 @@ class MemoryLink:
     def send(self, mac: bytes, frame: bytes) -> None:
         self.sent.append((mac, frame))
 
+    def describe(self) -> list[dict[str, Any]]:
+        return []
+
     async def close(self) -> None:
         self.hear = lambda _rssi, _mac, _frame: None
 

@@ -35,6 +35,7 @@ from vigibip.box.gesture_telling import Gestures
 from vigibip.box.intake import Intake
 from vigibip.box.link import ReceiverLink
 from vigibip.box.outbox import Outbox
+from vigibip.box.receivers import Receivers
 from vigibip.box.replies import Replier
 from vigibip.box.schedule import data_schedule
 from vigibip.box.second_path import SecondPath
@@ -43,9 +44,9 @@ from vigibip.box.store import Store
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
 from vigibip.box.updates import Updates
-from vigibip.wire import frame
 from vigibip.modem.contract import Modem
 from vigibip.sms.contract import SmsProvider
+from vigibip.wire import frame
 
 _log = logging.getLogger(__name__)
 
@@ -87,15 +88,7 @@ class BoxDaemon:
         self._faults = Faults(clock)
         self._devices = Devices()
         self._store = Store(settings.store_path)
-        self._link = link or SerialLink(
-            port=settings.receiver_port,
-            baud=settings.receiver_baud,
-            channel=settings.radio_channel,
-            clock=clock,
-            timers=self._timers,
-            faults=self._faults,
-            chance=chance,
-        )
+        self._link = link or self._receivers(chance)
         if carriers is None or settings.sms is not None:
             enrolment = load_enrolment(settings.enrolment_path)
             # The first post is the box's own; the others have their turn with the plan's steps.
@@ -206,6 +199,24 @@ class BoxDaemon:
         self._started_s = 0.0
         self._status_soon = False
         self._held: int | None = None
+
+    def _receivers(self, chance: random.Random) -> ReceiverLink:
+        settings = self._settings
+        links = [
+            SerialLink(
+                port=port,
+                baud=settings.receiver_baud,
+                channel=settings.radio_channel,
+                clock=self._clock,
+                timers=self._timers,
+                faults=self._faults,
+                chance=chance,
+                name=name,
+            )
+            for port, name in ((settings.receiver_port, ""), (settings.second_receiver_port, "2"))
+            if port is not None
+        ]
+        return links[0] if len(links) == 1 else Receivers(links, self._clock)
 
     @property
     def faults(self) -> Faults:
@@ -342,6 +353,7 @@ class BoxDaemon:
                 for fault in self._faults.standing()
             ],
             "sms": None if self._second is None else self._second.describe(),
+            "receivers": self._link.describe(),
             "frames": dict(self._intake.counts),
             "replies": dict(self._replier.counts),
         }

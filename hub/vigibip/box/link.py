@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 OnFrame = Callable[[int, bytes, bytes], None]
 """(rssi_dbm, sender's address, sealed frame), called in the event loop's thread."""
@@ -22,6 +22,10 @@ class ReceiverLink(Protocol):
 
     def send(self, mac: bytes, frame: bytes) -> None:
         """Have `frame` sent to `mac`. Never blocks; what finds no room is dropped and counted."""
+        ...
+
+    def describe(self) -> list[dict[str, Any]]:
+        """Return how each receiver is, for `vigibip box status`."""
         ...
 
     async def close(self) -> None: ...

@@ -12,7 +12,8 @@ import os
 import random
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import serial
 
@@ -56,7 +57,10 @@ class AirCounts:
 
 
 class SerialLink:
-    """A ReceiverLink over the serial device at `port`."""
+    """A ReceiverLink over the serial device at `port`.
+
+    name: what its faults are about, where a box has more than one; empty for the first.
+    """
 
     def __init__(
         self,
@@ -68,7 +72,9 @@ class SerialLink:
         timers: Timers,
         faults: Faults,
         chance: random.Random,
+        name: str = "",
     ) -> None:
+        self._name = name
         self._port = port
         self._baud = baud
         self._channel = channel
@@ -83,6 +89,7 @@ class SerialLink:
         self._failures = 0
         self._closed = False
         self._heard_s = 0.0
+        self._firmware = ""
         self._ids: list[int] = []
         self._deaf: Timer | None = None
         self._reopening: Timer | None = None
@@ -94,6 +101,16 @@ class SerialLink:
     def noise(self) -> int:
         """Pieces of the line that were no message, since it was last opened."""
         return int(self._decoder.dropped)
+
+    @property
+    def up(self) -> bool:
+        """True while a receiver is there and talks."""
+        silent_s = self._clock.monotonic_s() - self._heard_s
+        return self._serial is not None and silent_s < _DEAF_AFTER_S
+
+    def describe(self) -> list[dict[str, Any]]:
+        air = None if self.air is None else asdict(self.air)
+        return [{"port": self._port, "up": self.up, "firmware": self._firmware, "air": air}]
 
     def start(self, on_frame: OnFrame) -> None:
         self._on_frame = on_frame
@@ -143,7 +160,7 @@ class SerialLink:
         self._release()
         if self._closed:
             return
-        self._faults.begin(FaultCode.RECEIVER, f"no receiver: {reason}")
+        self._faults.begin(FaultCode.RECEIVER, f"no receiver: {reason}", self._name)
         pause_s = min(_REOPEN_MAX_S, _REOPEN_FIRST_S * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self._reopening = self._timers.call_in(pause_s * self._chance.uniform(0.5, 1.0), self._open)
@@ -167,7 +184,7 @@ class SerialLink:
         if silent_s < _DEAF_AFTER_S:
             self._deaf = self._timers.call_in(_DEAF_AFTER_S - silent_s, self._is_deaf)
             return
-        self._faults.begin(FaultCode.RECEIVER, "connected, but says nothing")
+        self._faults.begin(FaultCode.RECEIVER, "connected, but says nothing", self._name)
         self._deaf = self._timers.call_in(_DEAF_AFTER_S, self._is_deaf)
 
     def _readable(self) -> None:
@@ -203,6 +220,7 @@ class SerialLink:
                     reset_cause,
                     why,
                 )
+                self._firmware = f"{version >> 8}.{version & 0xFF}"
                 self.counts["hello"] += 1
                 self._alive()
                 self._settle()
@@ -219,9 +237,10 @@ class SerialLink:
         # A jam that a lost receiver told stands until one says that it is over.
         if air.jammed:
             seconds = air.held_ms // 1000
-            self._faults.begin(FaultCode.JAM, f"the channel was kept {seconds} s of the last 60")
+            detail = f"the channel was kept {seconds} s of the last 60"
+            self._faults.begin(FaultCode.JAM, detail, self._name)
         else:
-            self._faults.clear(FaultCode.JAM)
+            self._faults.clear(FaultCode.JAM, self._name)
 
     def _settle(self) -> None:
         self._send(line.SETTINGS, line.pack_settings(self._channel, self._ids))
@@ -230,7 +249,7 @@ class SerialLink:
         # Only a message that makes sense says that this is a receiver, and that it is well.
         self._failures = 0
         self._heard_s = self._clock.monotonic_s()
-        self._faults.clear(FaultCode.RECEIVER)
+        self._faults.clear(FaultCode.RECEIVER, self._name)
 
     def _send(self, kind: int, body: bytes) -> None:
         data = line.encode_message(kind, body)

@@ -53,6 +53,9 @@ class DrivenReceiver:
         if self.plugged and self._antenna is not None:
             self._antenna.send(RADIO_CHANNEL, mac, frame)
 
+    def describe(self) -> list[dict[str, object]]:
+        return []
+
     async def close(self) -> None:
         if self._antenna is not None:
             self._antenna.leave()
