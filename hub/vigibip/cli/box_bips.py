@@ -31,6 +31,7 @@ _COMPLAINTS = {
 def bips(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     """Dire de chaque bip ce qu'il a dit de lui-même. Code 1 : le boîtier ne tourne pas."""
     settings = box_settings(config)
+    from vigibip.base.clock import SystemClock
     from vigibip.box.bip_facts import facts_of_stopped
     from vigibip.box.control import ask
 
@@ -38,7 +39,7 @@ def bips(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
         told = ask(settings.control_path, "bips")
     except PeerError as error:
         print(f"vigibip: {error}", file=sys.stderr)
-        told = facts_of_stopped(settings)
+        told = facts_of_stopped(settings, SystemClock().utc())
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
     else:
@@ -115,6 +116,7 @@ def bip_settings(
 def _in_words(bip: dict[str, Any]) -> list[str]:
     heard = f"entendu {bip['heard']}" if bip["heard"] else "jamais entendu"
     lines = [f"bip {bip['id']} {bip['name']} : {heard}"]
+    lines += _battery_in_words(bip["battery"])
     lines += _settings_in_words(bip["settings"])
     status = bip["status"]
     if status is None:
@@ -139,6 +141,16 @@ def _in_words(bip: dict[str, Any]) -> list[str]:
     fell = f", la dernière à {status['last_crash']}" if status["last_crash"] else ""
     lines.append(f"  dernier départ : {cause} ; chutes {status['crashes']}{fell}")
     return lines
+
+
+def _battery_in_words(battery: dict[str, Any] | None) -> list[str]:
+    if battery is None:
+        return []
+    basis = "calcul, jamais mesuré" if battery["basis"] == "profile" else "d'après sa tension"
+    return [
+        f"  pile : environ {battery['left_pct']:.0f} %, encore {battery['days_left']} jours "
+        f"à {battery['error_days']} près ({basis})"
+    ]
 
 
 def _settings_in_words(settings: dict[str, Any]) -> list[str]:

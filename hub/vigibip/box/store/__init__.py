@@ -166,6 +166,10 @@ class Store:
         """Nothing of these calls is open any more."""
         await self._run(lambda connection: second_path.forget_calls(connection, alert_ids))
 
+    async def read_days(self) -> dict[int, list[DayRecord]]:
+        """Return what is kept of the bips' days, by device, oldest first."""
+        return await self._run(bips.read_days)
+
     async def devices_if_changed(
         self,
     ) -> tuple[tuple[DeviceRecord, ...], tuple[SettingsRecord, ...]] | None:
