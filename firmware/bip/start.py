@@ -7,6 +7,7 @@ keeps a press back.
 """
 
 import os
+import sys
 
 import esp32
 import machine
@@ -44,14 +45,22 @@ def begin(board, button, storage):
         return
     starts = storage.count_start()
     if starts > _STARTS_AT_ONCE:
+        _resort(board, button, storage)
+        index = min(starts - _STARTS_AT_ONCE, len(_RESTS_MS)) - 1
+        sleep(button, storage, _RESTS_MS[index])
+
+
+def _resort(board, button, storage):
+    try:
         from last_resort import send
 
         if send(board, storage):
             storage.resorted = True
             for _ in range(button.pending()):
                 button.told()
-        index = min(starts - _STARTS_AT_ONCE, len(_RESTS_MS)) - 1
-        sleep(button, storage, _RESTS_MS[index])
+    except Exception as error:
+        # Nothing is left but to rest and try again: without a rest the cell would not last.
+        sys.print_exception(error)
 
 
 def is_stuck(button: Button, storage: Storage) -> bool:

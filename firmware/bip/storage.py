@@ -89,6 +89,8 @@ class Storage:
     def reserve(self, end: int) -> None:
         """Reserve the counters below `end`. Raises OSError."""
         self._counter.save(struct.pack(">I", end))
+        # Whoever counts next in this start goes on there.
+        self.reserved = end
 
     def unused(self) -> int:
         """Return where to count from when NVS no longer tells or keeps it."""

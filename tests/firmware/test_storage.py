@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vigibip.town import device_tree
+from vigibip.wire.counter import ReservedCounter
 
 storage: Any = device_tree.load("bip", "storage")
 KEY = bytes(range(16))
@@ -181,6 +182,14 @@ def test_crashes_are_counted_and_stop_at_the_field_s_end() -> None:
     assert opened(nvs, rtc).crashes() == (0xFFFF, 0, 0, 0)
     opened(nvs, rtc).count_crash(1, 2, 3)
     assert opened(nvs, rtc).crashes() == (0xFFFF, 1, 2, 3)
+
+
+def test_whoever_counts_next_in_the_same_start_uses_no_number_again() -> None:
+    nvs, rtc = provisioned()
+    kept = opened(nvs, rtc)
+    first = [ReservedCounter(kept.reserved, kept.reserve, 1).next() for _ in range(3)]
+    again = ReservedCounter(opened(nvs, rtc).reserved, kept.reserve).next()
+    assert len({*first, again}) == 4
 
 
 def test_what_the_next_status_must_tell_is_kept() -> None:

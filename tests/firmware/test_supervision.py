@@ -113,6 +113,20 @@ class TestLastResort:
             assert status[13] > 0
             assert len(lab.box.states) == 1
 
+    async def test_a_last_resort_that_falls_too_keeps_the_rests(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plant(monkeypatch, tmp_path, "start.py", _RESTS_MS="(200, 60000)")
+        plant(monkeypatch, tmp_path, "sender.py", append=_FALLS_AT_IMPORT)
+        plant(monkeypatch, tmp_path, "last_resort.py", append=_FALLS_AT_IMPORT)
+        async with Lab(tmp_path) as lab:
+            await lab.device.start()
+            # Four falls, a rest, a start that falls, and a fall that is followed by a long rest.
+            await until(lambda: lab.device.wakes >= 6, "falls")
+            await lab.asleep_for_good()
+            assert lab.device.wakes == 6
+            assert lab.sent == []
+
     def test_the_record_is_where_it_looks_for_it(self) -> None:
         source = (device_tree.FIRMWARE / "bip" / "last_resort.py").read_text()
         assert f"\n_HEAD_LENGTH = {press_module._HEAD_LENGTH}\n" in source
