@@ -70,9 +70,13 @@ class BoxSettings(Settings):
     """Everything that a box is told by its configuration file."""
 
     data_dir: Path
-    """Holds box.sqlite, enrolment.json and the control socket; readable by the box alone."""
+    """Holds box.sqlite, enrolment.json, update.img and the control socket; for the box alone."""
     receiver_port: Annotated[str, Field(pattern=r"^/[^\x00-\x1f]+$", max_length=255)]
     """The receiver's serial device, best by its stable name under /dev/serial/by-id/."""
+    second_receiver_port: (
+        Annotated[str, Field(pattern=r"^/[^\x00-\x1f]+$", max_length=255)] | None
+    ) = None
+    """Of a second receiver, in a shop that one does not reach. None: there is one."""
     receiver_baud: Annotated[int, Field(ge=9_600, le=3_000_000)] = 115_200
     radio_channel: Annotated[int, Field(ge=1, le=13)] = 6
     has_rtc: bool = False
@@ -92,9 +96,19 @@ class BoxSettings(Settings):
     sms: SmsSettings | None = None
     """The second path; None: this box has none."""
 
+    @model_validator(mode="after")
+    def _two_ports(self) -> Self:
+        if self.second_receiver_port == self.receiver_port:
+            raise ValueError("second_receiver_port is receiver_port")
+        return self
+
     @property
     def store_path(self) -> Path:
         return self.data_dir / "box.sqlite"
+
+    @property
+    def update_path(self) -> Path:
+        return self.data_dir / "update.img"
 
     @property
     def enrolment_path(self) -> Path:

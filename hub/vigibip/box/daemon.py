@@ -37,6 +37,7 @@ from vigibip.box.intake import Intake
 from vigibip.box.link import ReceiverLink
 from vigibip.box.outbox import Outbox
 from vigibip.box.power_profile import power_profile
+from vigibip.box.receivers import Receivers
 from vigibip.box.replies import Replier
 from vigibip.box.schedule import data_schedule
 from vigibip.box.second_path import SecondPath
@@ -45,13 +46,17 @@ from vigibip.box.store import Store
 from vigibip.box.store.bips import day_of
 from vigibip.box.timers import Timers
 from vigibip.box.trust import ClockTrust
+from vigibip.box.updates import Updates
 from vigibip.modem.contract import Modem
 from vigibip.sms.contract import SmsProvider
+from vigibip.wire import frame
 
 _log = logging.getLogger(__name__)
 
 # A changed fault is told soon, and several that change together are told together.
 _STATUS_SOON_S = 1.0
+# For so long a bip asks often what becomes of its press: no update is given meanwhile.
+_ALERT_LIVES_S = 1800.0
 # What binds nothing is written so often: the floor under the clock and what bips last said lose
 # at most that much at a power cut, and each write wears the card.
 _BATCH_EVERY_S = 3600.0
@@ -86,15 +91,7 @@ class BoxDaemon:
         self._faults = Faults(clock)
         self._devices = Devices()
         self._store = Store(settings.store_path)
-        self._link = link or SerialLink(
-            port=settings.receiver_port,
-            baud=settings.receiver_baud,
-            channel=settings.radio_channel,
-            clock=clock,
-            timers=self._timers,
-            faults=self._faults,
-            chance=chance,
-        )
+        self._link = link or self._receivers(chance)
         if carriers is None or settings.sms is not None:
             enrolment = load_enrolment(settings.enrolment_path)
             # The first post is the box's own; the others have their turn with the plan's steps.
@@ -172,7 +169,9 @@ class BoxDaemon:
             timers=self._timers,
             missing_after=settings.bip_missing_after,
         )
-        self._errands = Errands()
+        self._updates = Updates(settings.update_path, self._faults)
+        self._updates.is_calm = self._is_calm
+        self._errands = Errands(self._updates)
         self._replier.waiting = self._errands.waiting
         self._intake = Intake(
             devices=self._devices,
@@ -203,6 +202,24 @@ class BoxDaemon:
         self._started_s = 0.0
         self._status_soon = False
         self._held: int | None = None
+
+    def _receivers(self, chance: random.Random) -> ReceiverLink:
+        settings = self._settings
+        links = [
+            SerialLink(
+                port=port,
+                baud=settings.receiver_baud,
+                channel=settings.radio_channel,
+                clock=self._clock,
+                timers=self._timers,
+                faults=self._faults,
+                chance=chance,
+                name=name,
+            )
+            for port, name in ((settings.receiver_port, ""), (settings.second_receiver_port, "2"))
+            if port is not None
+        ]
+        return links[0] if len(links) == 1 else Receivers(links, self._clock)
 
     @property
     def faults(self) -> Faults:
@@ -304,7 +321,7 @@ class BoxDaemon:
             )
             for one in self._devices
         ]
-        return {"running": True, "bips": facts}
+        return {"running": True, "bips": facts, "update": self._updates.describe()}
 
     def description(self) -> dict[str, Any]:
         """Return how the box is, for `vigibip box status`."""
@@ -344,6 +361,7 @@ class BoxDaemon:
                 for fault in self._faults.standing()
             ],
             "sms": None if self._second is None else self._second.describe(),
+            "receivers": self._link.describe(),
             "frames": dict(self._intake.counts),
             "replies": dict(self._replier.counts),
         }
@@ -388,7 +406,14 @@ class BoxDaemon:
         self._pass(self._look_for_devices())
         self._timers.call_in(self._settings.device_poll_s, self._watch_devices)
 
+    def _is_calm(self) -> bool:
+        since_s = self._clock.monotonic_s() - _ALERT_LIVES_S
+        return not any(
+            alert.opened_s > since_s and alert.told != frame.STATE_COMING for alert in self._book
+        )
+
     async def _look_for_devices(self) -> None:
+        self._updates.look()
         try:
             changed = await self._store.devices_if_changed()
         except StorageError as error:
@@ -399,6 +424,7 @@ class BoxDaemon:
             devices, settings = changed
             self._devices.update(devices, {})
             self._errands.set_all(settings)
+            self._updates.forget(device.device_id for device in self._devices)
             self._watch.devices_changed()
             self._link.allow([device.device_id for device in self._devices])
             self._replier.reserve(self._devices)
