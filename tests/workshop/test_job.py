@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -117,6 +118,32 @@ def test_a_bip_that_its_box_does_not_want_is_told(
     with pytest.raises(StepError) as failed:
         do(order(board, pairing=box), person)
     assert failed.value.cause == Cause(kind)
+
+
+def test_a_bip_that_lives_with_another_box_is_not_taken_from_it(
+    board: BenchBoard, person: Person, box: Box, tmp_path: Path
+) -> None:
+    first = do(order(board, pairing=box, self_test=False), person)
+    # What it keeps once a box has answered it.
+    line = Line.open(str(board.port), patience_s=20)
+    line.ask(
+        "import esp32, storage\nn = esp32.NVS(storage.NAMESPACE)\n"
+        "s = storage.Storage(n, type('R', (), {'memory': lambda *_: b''})(), lambda: 0)\n"
+        "s.save_link(11, bytes(6))\nprint('true')"
+    )
+    line.close()
+    assert do(order(board, pairing=box, self_test=False), person).paired == "already"
+    other = Box()
+    with pytest.raises(StepError) as failed:
+        do(order(board, pairing=other, self_test=False), person)
+    assert failed.value.cause is Cause.ELSEWHERE
+    assert other.keys == {}
+    # Nor does a label give its key away; its files can be brought up to date all the same.
+    done = do(order(board, self_test=False, label_folder=tmp_path / "labels"), person)
+    assert done.bip == first.bip
+    assert done.labels == ()
+    made = do(order(board, pairing=other, self_test=False, new_identity=True), person)
+    assert made.bip != first.bip
 
 
 def test_a_bip_that_its_box_does_not_hear_is_told(

@@ -29,6 +29,7 @@ class Cause(StrEnum):
     PROGRAM_FELL = "program-fell"
     IDENTITY_THERE = "identity-there"
     REVOKED = "revoked"
+    ELSEWHERE = "elsewhere"
     OTHER_KEY = "other-key"
     PAIRING = "pairing"
     LABEL = "label"

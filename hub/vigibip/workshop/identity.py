@@ -30,6 +30,15 @@ class R:
 s = storage.Storage(esp32.NVS(storage.NAMESPACE), R(), lambda: 0).settings()
 print(json.dumps(None if s is None else [s[0], bytes(s[1]).hex()]))
 """
+# A bip keeps where it was answered from.
+_LIVED = """
+import esp32, json, storage
+try:
+    esp32.NVS(storage.NAMESPACE).get_blob("link", bytearray(64))
+    print("true")
+except OSError:
+    print("false")
+"""
 _ERASE = """
 import esp32, json, storage
 n = esp32.NVS(storage.NAMESPACE)
@@ -82,6 +91,11 @@ def read(line: Line) -> Identity | None:
     except (TypeError, ValueError, IndexError):
         raise StepError(Cause.PROGRAM_FELL, "its settings are not understood") from None
     return Identity(device_id, key)
+
+
+def has_lived(line: Line) -> bool:
+    """Tell whether some box has answered this bip since it has its identity. Raises StepError."""
+    return bool(_ask(line, _LIVED))
 
 
 def erase(line: Line) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vigibip.base.errors import StorageError, VigibipError
-from vigibip.workshop import bench_test, boards, bytecode, files, frozen, identity
+from vigibip.workshop import bench_test, boards, bytecode, files, frozen, identity, signers
 from vigibip.workshop.bench_test import Hands
 from vigibip.workshop.errors import Cause, StepError
 from vigibip.workshop.firmware_files import Role, sources
@@ -91,6 +91,8 @@ class Order:
     new_identity: bool = False
     erase: bool = False
     self_test: bool = True
+    signers: tuple[bytes, ...] = ()
+    """Public keys of whose updates the bip takes; none: those that it has."""
     made_here: frozenset[int] = frozenset()
     """Ids of this sitting's own bips, which `new_identity` does not mean."""
 
@@ -233,13 +235,15 @@ class Job:
         self._shown.step(Step.IDENTITY)
         who = self._identity(line)
         done.bip = f"{who.device_id:08x}"
+        if order.signers:
+            signers.give(line, order.signers)
         if order.self_test:
             self._shown.step(Step.SELF_TEST)
             done.measured = bench_test.run(line, self._shown)
         if order.pairing is not None:
             self._shown.step(Step.PAIRING)
             self._pair(order.pairing, who)
-        if order.label_folder is not None:
+        if order.label_folder is not None and (done.identity_made or not identity.has_lived(line)):
             self._shown.step(Step.LABEL)
             try:
                 written = Label(who.device_id, who.key).write(order.label_folder)
@@ -258,6 +262,8 @@ class Job:
                     raise StepError(Cause.REVOKED, f"{found.device_id:08x}")
                 if known is Known.OTHER_KEY:
                     raise StepError(Cause.OTHER_KEY, f"{found.device_id:08x}")
+                if known is Known.NO and identity.has_lived(line):
+                    raise StepError(Cause.ELSEWHERE, f"{found.device_id:08x}")
             return found
         self._retire(found)
         identity.erase(line)

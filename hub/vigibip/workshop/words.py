@@ -81,6 +81,7 @@ FROZEN = _(
     "The firmware is laid out to be frozen into an image. A frozen bip wakes some 350 ms faster "
     "(measured by others, never by us). With MicroPython's sources and ESP-IDF installed, run:"
 )
+NO_LABEL = _("No label: a box has this bip already, and its key stays where it is.")
 AGAIN = _("Nothing is lost: run the same command again and it goes on from here.")
 DO = _("To do: %(todo)s")
 
@@ -173,6 +174,13 @@ CAUSES: Mapping[Cause, Words] = {
     C.REVOKED: Words(
         _("this bip was revoked at its box"),
         _("to use the device again, add --new-identity"),
+    ),
+    C.ELSEWHERE: Words(
+        _("this bip belongs to another box"),
+        _(
+            "run this at its own box; to give it to this one, add --new-identity, and revoke it at "
+            "the other: vigibip box revoke"
+        ),
     ),
     C.OTHER_KEY: Words(
         _("the box knows this bip by another key"),
