@@ -13,9 +13,9 @@ from vigibip.cli import workshop_images
 
 if TYPE_CHECKING:
     from vigibip.cli.workshop_bench import Bench
+    from vigibip.cli.workshop_box import BoxPairing
     from vigibip.workshop.image import Image
     from vigibip.workshop.job import Done, Order
-    from vigibip.workshop.pairing import Pairing
 
 app = typer.Typer()
 app.add_typer(workshop_images.keys, name="key", help="Les clés qui signent des images.")
@@ -100,12 +100,10 @@ def flash(
     from vigibip.cli.workshop_bench import Bench
     from vigibip.workshop.job import Order
 
-    bench = Bench(lang)
-    pairing = None
-    if role == "bip":
-        pairing = _pairing(box_config)
-        if pairing is None and label is None:
-            label = LABELS
+    pairing = _pairing(box_config) if role == "bip" else None
+    bench = Bench(lang, None if pairing is None else pairing.receiver_port)
+    if role == "bip" and pairing is None and label is None:
+        label = LABELS
     order = Order(
         role="bip" if role == "bip" else "receiver",
         port=port or "",
@@ -163,6 +161,8 @@ def _tell(bench: "Bench", done: "Done", as_json: bool) -> None:
         bench.say(path)
     if done.labels:
         bench.say(words.LABEL_IS_KEY)
+    elif done.bip is not None and not done.paired:
+        bench.say(words.NO_LABEL)
 
 
 def _prepare_frozen(role: str, board: str | None, folder: Path, lang: str) -> None:
@@ -175,7 +175,7 @@ def _prepare_frozen(role: str, board: str | None, folder: Path, lang: str) -> No
     print("\n".join(commands))
 
 
-def _pairing(config: Path | None) -> "Pairing | None":
+def _pairing(config: Path | None) -> "BoxPairing | None":
     if config is None and not BOX_CONFIG.is_file():
         return None
     from vigibip.base.config import load_settings

@@ -243,7 +243,7 @@ class Job:
         if order.pairing is not None:
             self._shown.step(Step.PAIRING)
             self._pair(order.pairing, who)
-        if order.label_folder is not None:
+        if order.label_folder is not None and (done.identity_made or not identity.has_lived(line)):
             self._shown.step(Step.LABEL)
             try:
                 written = Label(who.device_id, who.key).write(order.label_folder)
@@ -262,6 +262,8 @@ class Job:
                     raise StepError(Cause.REVOKED, f"{found.device_id:08x}")
                 if known is Known.OTHER_KEY:
                     raise StepError(Cause.OTHER_KEY, f"{found.device_id:08x}")
+                if known is Known.NO and identity.has_lived(line):
+                    raise StepError(Cause.ELSEWHERE, f"{found.device_id:08x}")
             return found
         self._retire(found)
         identity.erase(line)
