@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.firmware.honest_box import Bip, Box
+from tests.firmware.honest_box import CHANNEL, DEVICE_ID, KEY, Bip, Box
 from tests.firmware.lab import Lab, plant, until
 from vigibip.town import device_tree
 from vigibip.town.device import Feel, provision_bip
+from vigibip.town.shims import bus_messages
 from vigibip.wire import frame, parcel
 
 settings: Any = device_tree.load("bip", "settings")
@@ -24,6 +25,7 @@ interpreter = [
     pytest.mark.xdist_group("interpreter"),
 ]
 
+_HARD_RESET = 2
 _FALLS_AT_IMPORT = """
 raise MemoryError("planted")
 """
@@ -48,6 +50,25 @@ def live(bip: Bip, box: Box, duration_ms: int) -> None:
         bip.advance(max(1, min(bip.sender.deadline_ms(bip.now_ms), end_ms) - bip.now_ms))
         for _, sealed, _ in bip.sent():
             bip.receive(box.take(sealed))
+
+
+def set_up(directory: Path, options: bytes) -> None:
+    """Give the bip in `directory` other settings than the lab's."""
+    provision_bip(directory, device_id=DEVICE_ID, key=KEY, channel=CHANNEL, options=options)
+
+
+def outputs(lab: Lab, gpio: int) -> list[int]:
+    """Return a list that goes on taking the levels of a pin."""
+    levels: list[int] = []
+    said = lab.device.interpreter_said
+
+    def listen(kind: int, body: bytes) -> None:
+        if kind == bus_messages.OUTPUT and body[0] == gpio:
+            levels.append(body[1])
+        said(kind, body)
+
+    lab.device.interpreter_said = listen  # type: ignore[method-assign]
+    return levels
 
 
 async def held_until_heard(lab: Lab) -> None:
@@ -179,13 +200,7 @@ class TestSettings:
 
     async def test_a_new_bip_is_silent_until_it_is_set(self, tmp_path: Path) -> None:
         async with Lab(tmp_path) as lab:
-            provision_bip(
-                tmp_path,
-                device_id=0xA1B2C3D4,
-                key=bytes(range(16)),
-                channel=6,
-                options=settings.pack(0, 0, 0, 60, 0, 0, 0),
-            )
+            set_up(tmp_path, settings.pack(0, 0, 0, 60, 0, 0, 0))
             await lab.start()
             await lab.press()
             lab.device.release()
@@ -195,13 +210,7 @@ class TestSettings:
 
     async def test_settings_come_by_the_air_are_kept_and_told(self, tmp_path: Path) -> None:
         async with Lab(tmp_path) as lab:
-            provision_bip(
-                tmp_path,
-                device_id=0xA1B2C3D4,
-                key=bytes(range(16)),
-                channel=6,
-                options=settings.pack(0, 0, 0, 60, 0, 0, 0),
-            )
+            set_up(tmp_path, settings.pack(0, 0, 0, 60, 0, 0, 0))
             lab.box.settings = (7, 60, 0, 5, parcel.MAY_RAISE, 0, 3300)
             await lab.device.start()
             await until(
@@ -210,12 +219,41 @@ class TestSettings:
             await lab.asleep()
             assert lab.box.asks == [(parcel.WANTS_SETTINGS, 0, 0)]
             lab.device.power_cut()
+            shaken = outputs(lab, device_tree.board_pins()["MOTOR"])
             await lab.start()
             number = await lab.press()
             lab.device.release()
             lab.box.raise_to(number, frame.STATE_COMING)
             await lab.feels(Feel.COMING)
+            assert set(shaken) == {0, 60}
             assert lab.box.asks == [(parcel.WANTS_SETTINGS, 0, 0)]
+
+    @pytest.mark.parametrize("led", [0, 1])
+    async def test_a_light_only_where_it_is_allowed(self, tmp_path: Path, led: int) -> None:
+        async with Lab(tmp_path) as lab:
+            set_up(tmp_path, settings.pack(0, 100, led, 60, 0, 0, 0))
+            lit = outputs(lab, device_tree.board_pins()["LED"])
+            await lab.start()
+            number = await lab.press()
+            lab.device.release()
+            lab.box.raise_to(number, frame.STATE_COMING)
+            await lab.feels(Feel.COMING)
+            assert (1 in lit) is bool(led)
+
+    @pytest.mark.parametrize(("low_mv", "is_low"), [(0, True), (3500, True), (3200, False)])
+    async def test_a_cell_below_its_limit_is_told(
+        self, tmp_path: Path, low_mv: int, is_low: bool
+    ) -> None:
+        async with Lab(tmp_path) as lab:
+            set_up(tmp_path, settings.pack(0, 100, 0, 60, 0, 0, low_mv))
+            lab.device._analog_uv[device_tree.board_pins()["BATTERY"]] = 1_650_000
+            await lab.start()
+            # Measured under the load of one frame, told in the next.
+            told = lab.box.statuses
+            lab.device._reset(_HARD_RESET)
+            await until(lambda: lab.box.statuses > told, "the status after a reset")
+            assert lab.box.last_status[0] == 3300
+            assert bool(complaints(lab.box.last_status) & frame.BATTERY_LOW) is is_low
 
     async def test_a_hand_says_more_only_when_it_may(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -230,13 +268,7 @@ class TestSettings:
             _QUIET_MS="3000",
         )
         async with Lab(tmp_path) as lab:
-            provision_bip(
-                tmp_path,
-                device_id=0xA1B2C3D4,
-                key=bytes(range(16)),
-                channel=6,
-                options=settings.pack(0, 100, 0, 60, 0x07, 0, 0),
-            )
+            set_up(tmp_path, settings.pack(0, 100, 0, 60, 0x07, 0, 0))
             await lab.start()
             numbers = []
             for hold_s in (1.0, 0.05, 1.0, 0.05):

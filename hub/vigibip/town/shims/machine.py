@@ -64,10 +64,7 @@ class Pin:
             bus.drain()
             return bus.levels.get(self.gpio, 0)
         level = 1 if x else 0
-        if bus.levels.get(self.gpio, 0) != level:
-            bus.levels[self.gpio] = level
-            at_ms = time.ticks_diff(time.ticks_ms(), _start_ticks)
-            bus.send(bus_messages.OUTPUT, struct.pack(">BBI", self.gpio, level, at_ms))
+        _put_out(self.gpio, level)
         return None
 
     def irq(self, handler, trigger=3):
@@ -77,14 +74,21 @@ class Pin:
 
 
 class PWM:
-    """Off, or on: how strongly is not looked at."""
+    """An output's level is then what of its time it is on, in percent."""
 
     def __init__(self, pin: Pin, *, freq: int = 0, duty_u16: int = 0):
-        self._pin = pin
+        self._gpio = pin.gpio
         self.duty_u16(duty_u16)
 
     def duty_u16(self, duty: int) -> None:
-        self._pin.value(duty > 0)
+        _put_out(self._gpio, (duty * 100 + 65534) // 65535)
+
+
+def _put_out(gpio: int, level: int) -> None:
+    if bus.levels.get(gpio, 0) != level:
+        bus.levels[gpio] = level
+        at_ms = time.ticks_diff(time.ticks_ms(), _start_ticks)
+        bus.send(bus_messages.OUTPUT, struct.pack(">BBI", gpio, level, at_ms))
 
 
 def _pin_changed(gpio: int) -> None:
