@@ -21,6 +21,7 @@ from vigibip.alert.sms_form import (
     VERSION,
     SmsKind,
     SmsMessage,
+    alerts_named,
     find_author,
     has_form,
     plain_words,
@@ -163,6 +164,13 @@ def test_what_an_operator_adds_behind_the_code_is_not_read(
 ) -> None:
     assert has_form(text + behind)
     assert read_sms(KEY, text + behind) == message
+    assert alerts_named(text + behind) == (message.kind, message.alerts)
+
+
+def test_what_is_none_of_ours_names_no_alert() -> None:
+    assert alerts_named("bonjour #à tous") is None
+    text = GOLDEN[0][2]
+    assert alerts_named(text[:-8]) is None
 
 
 @pytest.mark.parametrize("before", ["[PUB] ", "SFR: ", "ANNULE ", "#1 "])
@@ -243,6 +251,7 @@ def test_seeded_garbage_never_does_more_than_be_refused() -> None:
             start = GOLDEN[dice.randrange(len(GOLDEN))][2]
             at = dice.randrange(len(start))
             text = start[:at] + dice.choice(alphabet) + start[at:]
+        alerts_named(text)
         try:
             read_sms(KEY, text)
         except (BadMacError, BadMessageError):

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hmac
 import itertools
 import re
@@ -137,6 +138,22 @@ def find_author(keys: Mapping[str, bytes], text: str) -> tuple[str, SmsMessage]:
             if hmac.compare_digest(mac, authenticate(key, signed, MAC_LENGTH)):
                 return name, _unpack(body)
     raise BadMacError("SMS authentication failed")
+
+
+def alerts_named(text: str) -> tuple[SmsKind, tuple[AlertId, ...]] | None:
+    """Return of which kind a text of ours is and which alerts it names; None for any other text.
+
+    Without a key: nothing of it is proven.
+    """
+    try:
+        _, codes = _split(text)
+    except BadMessageError:
+        return None
+    for packed in codes:
+        with contextlib.suppress(BadMessageError):
+            message = _unpack(packed[:-MAC_LENGTH])
+            return message.kind, message.alerts
+    return None
 
 
 def has_form(text: str) -> bool:

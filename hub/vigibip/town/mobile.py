@@ -7,16 +7,12 @@ which alert it is about stands in the clear, and is sealed, not hidden.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import random
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vigibip.alert.ids import AlertId
-from vigibip.alert.sms_form import MAC_LENGTH, SmsKind, has_form
+from vigibip.alert.sms_form import SmsKind, alerts_named
 from vigibip.base.clock import Clock
 from vigibip.modem.serial_modem import SerialModem
 from vigibip.modem.settings import ModemSettings
@@ -39,14 +35,13 @@ STRANGER_NUMBER = "+33639989999"
 
 # At such a port there is nothing: what stands behind it is handed in.
 _NO_PORT = "/dev/simulated"
-# What each kind is called in stamps, and where in its code the alerts' ids begin.
-_KINDS: dict[int, tuple[str, int]] = {
-    SmsKind.ALERT: ("alert", 5 + 9),
-    SmsKind.RECEIPT: ("receipt", 5),
-    SmsKind.REFUSAL: ("receipt", 5),
-    SmsKind.COMING: ("coming", 5 + 4),
+# What each kind is called in stamps; the others are in none.
+_NAMES = {
+    SmsKind.ALERT: "alert",
+    SmsKind.RECEIPT: "receipt",
+    SmsKind.REFUSAL: "receipt",
+    SmsKind.COMING: "coming",
 }
-_ID = struct.Struct(">II")
 
 Told = Callable[[str, str, float], None]
 """(stage, alert id, seconds of the clock)."""
@@ -82,18 +77,12 @@ def about(text: str) -> tuple[str, list[str]]:
 
     Without a key, so nothing of it is proven. ("", []) for any other text.
     """
-    if not has_form(text):
+    found = alerts_named(text)
+    if found is None:
         return "", []
-    code = "".join(text.rpartition("#")[2].split())
-    try:
-        packed = base64.b32decode(code + "=" * (-len(code) % 8))
-    except binascii.Error:
-        return "", []
-    name, start = _KINDS.get(packed[0] >> 4, ("", 0))
-    ids = packed[start:-MAC_LENGTH] if name else b""
-    return name, [
-        str(AlertId(*pair)) for pair in _ID.iter_unpack(ids[: len(ids) // _ID.size * _ID.size])
-    ]
+    kind, alerts = found
+    name = _NAMES.get(kind, "")
+    return name, [str(alert) for alert in alerts] if name else []
 
 
 class TownModem(SimulatedModem):
