@@ -112,6 +112,7 @@ class Devices:
 
     def __init__(self) -> None:
         self._devices: dict[int, Device] = {}
+        self._revoked: dict[int, Device] = {}
 
     def __iter__(self) -> Iterator[Device]:
         return iter(self._devices.values())
@@ -122,9 +123,18 @@ class Devices:
     def get(self, device_id: int) -> Device | None:
         return self._devices.get(device_id)
 
+    def revoked(self, device_id: int) -> Device | None:
+        """Return a device that was paired here once and may speak no more."""
+        return self._revoked.get(device_id)
+
     def update(self, records: Iterable[DeviceRecord], tags: dict[int, dict[int, bytes]]) -> None:
         """Take in new devices and drop revoked ones; those that stay keep what memory knows."""
-        wanted = {record.device_id: record for record in records if not record.revoked}
+        known = list(records)
+        wanted = {record.device_id: record for record in known if not record.revoked}
+        for record in known:
+            if record.revoked and record.device_id not in self._revoked:
+                before = self._devices.get(record.device_id)
+                self._revoked[record.device_id] = before or Device(record, {})
         for device_id in [known for known in self._devices if known not in wanted]:
             del self._devices[device_id]
             _log.info("device %08x is no longer paired", device_id)

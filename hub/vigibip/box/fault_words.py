@@ -74,6 +74,11 @@ WORDS: dict[FaultCode, Words] = {
         "noter le détail pour qui entretient le logiciel ; reflasher le bip {subject}, "
         "ou le remplacer",
     ),
+    FaultCode.BIP_REVOKED: Words(
+        "un bip révoqué émet tout près d'ici : rien de lui n'a été cru, aucune alerte n'est partie",
+        "perdu ou volé, il est dans les parages : le dire au poste ; retrouvé, le provisionner à "
+        "neuf avant de s'en servir",
+    ),
     FaultCode.FRAME_VERSION: Words(
         "quelqu'un, tout près, émet des trames d'une autre version (un voisin, ou un faux)",
         "si un bip d'ici ne passe plus : mettre à jour le boîtier, ou reflasher ce bip ; "

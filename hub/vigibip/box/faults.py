@@ -38,6 +38,7 @@ class FaultCode(StrEnum):
     BIP_BATTERY = "bip-battery"
     BIP_BUTTON = "bip-button"
     BIP_CRASHES = "bip-crashes"
+    BIP_REVOKED = "bip-revoked"
     FRAME_VERSION = "frame-version"
     FORGED_MESSAGE = "forged-message"
     FORGED_SMS = "forged-sms"

@@ -68,8 +68,7 @@ class Intake:
                 raise frame.KindRefused("not from a bip")
             device = self._devices.get(device_id)
             if device is None:
-                # Most likely a neighbour's bip. Its id is no secret, but of no use in a log either.
-                self.counts["unknown_device"] += 1
+                self._not_paired(kind, device_id, counter, sealed)
                 return
             _, _, payload = device.open(sealed)
         except frame.VersionRefused:
@@ -101,6 +100,21 @@ class Intake:
             self._ask(device, mac, counter, tag, payload)
         else:
             self._status(device, rssi_dbm, mac, counter, tag, payload)
+
+    def _not_paired(self, kind: int, device_id: int, counter: int, sealed: bytes) -> None:
+        """Raises SealRefused for a frame that only says that it is of a revoked bip."""
+        device = self._devices.revoked(device_id)
+        if device is None:
+            # Most likely a neighbour's bip. Its id is no secret, but of no use in a log either.
+            self.counts["unknown_device"] += 1
+            return
+        device.open(sealed)
+        self.counts["revoked"] += 1
+        # A recorded frame shows nobody's hand: only what was never heard before is told.
+        if device.judge(counter) == window.NEW:
+            device.accept(counter, sealed[-_TAG_LENGTH:], press=False)
+            said = "a press" if kind == frame.PRESS else "a sign of life"
+            self._faults.tell(FaultCode.BIP_REVOKED, said, f"{device_id:08x}")
 
     def _other_version(self, version: int) -> None:
         # No seal covers this: anybody near can send it, as often as he likes.
