@@ -13,7 +13,7 @@ import pytest
 
 from tests.firmware.honest_box import DEVICE_ID, ENCRYPT, Box
 from tests.firmware.images import pieces, public_key, signed
-from tests.firmware.lab import Lab, until
+from tests.firmware.lab import Lab, plant, until
 from vigibip.town import device_tree
 from vigibip.town.device import DeviceState, Feel
 from vigibip.wire import frame, parcel
@@ -153,6 +153,32 @@ async def test_the_power_goes_many_times_while_it_is_fetched(tmp_path: Path) -> 
         await lab.tells(NEW)
         await lab.asleep()
         await press_goes_out(lab)
+
+
+# An update takes some 640 writes: the first, among the files, and near the end.
+@pytest.mark.parametrize("cut_at", [1, 197, 625])
+async def test_on_littlefs_with_the_power_cut_in_a_write_presses_go_out_and_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut_at: int
+) -> None:
+    """Every write of a smaller update: test_update_power.py."""
+    littlefs = (Path(__file__).parent / "littlefs_boot.py").read_text()
+    plant(monkeypatch, tmp_path, "boot.py", append=littlefs)
+    # The stand-in for the flash, and what is planted, take room of their own.
+    async with UpdatingLab(tmp_path / "bip", heap_words=131072) as lab:
+        await lab.start()
+        lab.box.image = changed(tmp_path)
+        (tmp_path / "bip" / "cut_at").write_text(str(cut_at))
+        await lab.status()
+        await until((tmp_path / "bip" / "stopped").exists, "the cut", 60)
+        lab.device.power_cut()
+        (tmp_path / "bip" / "cut_at").unlink()
+        await lab.device.start()
+        await press_goes_out(lab)
+        await lab.status()
+        await lab.tells(NEW)
+        await lab.asleep()
+        await press_goes_out(lab)
+        assert lab.halted == []
 
 
 async def test_a_press_while_it_is_fetched_goes_first_and_stops_it(tmp_path: Path) -> None:
