@@ -1,4 +1,5 @@
-# ruff: noqa: PTH, SIM115 - MicroPython has no pathlib, and the file stays open as long as the power
+# MicroPython has no pathlib, and the file stays open for as long as the power is on.
+# ruff: noqa: PTH102, PTH109, PTH116, PTH123, SIM115
 # Appended to a simulated bip's boot.py: its program and its slots lie on LittleFS, as on an ESP32,
 # over a file; at the write whose number stands in ../cut_at the power goes, the write half done.
 import os
