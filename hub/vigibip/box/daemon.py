@@ -37,6 +37,7 @@ from vigibip.box.intake import Intake
 from vigibip.box.link import ReceiverLink
 from vigibip.box.outbox import Outbox
 from vigibip.box.power_profile import power_profile
+from vigibip.box.reach import Reach
 from vigibip.box.receivers import Receivers
 from vigibip.box.replies import Replier
 from vigibip.box.schedule import data_schedule
@@ -173,11 +174,17 @@ class BoxDaemon:
         self._updates.is_calm = self._is_calm
         self._errands = Errands(self._updates)
         self._replier.waiting = self._errands.waiting
+        self._reach = Reach(
+            devices=self._devices, faults=self._faults, clock=clock, trust=self._trust
+        )
+        if isinstance(self._link, Receivers):
+            self._link.on_copy = self._reach.copy
         self._intake = Intake(
             devices=self._devices,
             book=self._book,
             replier=self._replier,
             watch=self._watch,
+            reach=self._reach,
             errands=self._errands,
             gestures=self._gestures,
             offer=self._outbox.offer,
@@ -194,6 +201,7 @@ class BoxDaemon:
                 "sms": self._describe_sms,
                 "probe": self._probe,
                 "bips": self._describe_bips,
+                "commission-reach": self._commission_reach,
             },
         )
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -245,6 +253,7 @@ class BoxDaemon:
         self._devices.update(contents.devices, contents.tags)
         self._book.load(contents)
         self._watch.start(contents.statuses)
+        self._reach.start(contents.reach)
         self._errands.start(contents.statuses)
         self._errands.set_all(contents.settings)
         self._early_answers.load(contents.early_answers)
@@ -323,6 +332,10 @@ class BoxDaemon:
         ]
         return {"running": True, "bips": facts, "update": self._updates.describe()}
 
+    async def _commission_reach(self, _asked: dict[str, Any]) -> dict[str, Any]:
+        bips = self._reach.commission()
+        return {"bips": bips, "kept": await self._write_reach()}
+
     def description(self) -> dict[str, Any]:
         """Return how the box is, for `vigibip box status`."""
         now_s = self._clock.monotonic_s()
@@ -391,7 +404,18 @@ class BoxDaemon:
         self._pass(self._write_batch())
         self._timers.call_in(_BATCH_EVERY_S, self._write_batch_regularly)
 
+    async def _write_reach(self) -> bool:
+        reach = self._reach.take_unwritten()
+        try:
+            await self._store.write_reach(reach)
+        except StorageError as error:
+            self._reach.not_written(reach)
+            _log.warning("how strongly the bips are heard was not written: %s", error)
+            return False
+        return True
+
     async def _write_batch(self) -> None:
+        await self._write_reach()
         heard = [one for device in self._devices if (one := device.take_heard()) is not None]
         statuses, days = self._watch.take_unwritten()
         try:
@@ -426,6 +450,7 @@ class BoxDaemon:
             self._errands.set_all(settings)
             self._updates.forget(device.device_id for device in self._devices)
             self._watch.devices_changed()
+            self._reach.devices_changed()
             self._link.allow([device.device_id for device in self._devices])
             self._replier.reserve(self._devices)
 

@@ -23,6 +23,11 @@ WORDS: dict[FaultCode, Words] = {
         "prévenir la police : c'est son affaire avant d'être celle du technicien ; ensuite "
         "seulement, chercher un appareil en panne qui émet sans cesse",
     ),
+    FaultCode.MOVED: Words(
+        "on entend moins bien qu'à la mise en service : quelque chose a bougé",
+        "chercher ce qui a changé (récepteur déplacé, rayon devant, antenne, place du bip) ; "
+        "si c'est voulu et que tout passe : vigibip box commission-reach",
+    ),
     FaultCode.STORAGE: Words(
         "le disque refuse d'écrire : les alertes partent, mais aucun « entendu »",
         "libérer la partition de données ; sinon remplacer la carte, qui est en fin de vie",

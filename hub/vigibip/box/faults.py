@@ -26,6 +26,7 @@ class FaultCode(StrEnum):
 
     RECEIVER = "receiver"
     JAM = "jam"
+    MOVED = "moved"
     STORAGE = "storage"
     DATA = "data"
     POST_SILENT = "post-silent"

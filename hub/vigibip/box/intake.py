@@ -19,6 +19,7 @@ from vigibip.box.devices import Device, Devices
 from vigibip.box.errands import Errands
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.gesture_telling import Gestures
+from vigibip.box.reach import Reach
 from vigibip.box.replies import Replier
 from vigibip.wire import frame, window
 
@@ -41,6 +42,7 @@ class Intake:
         book: AlertBook,
         replier: Replier,
         watch: BipWatch,
+        reach: Reach,
         errands: Errands,
         gestures: Gestures,
         offer: Callable[[BoxAlert], None],
@@ -51,6 +53,7 @@ class Intake:
         self._book = book
         self._replier = replier
         self._watch = watch
+        self._reach = reach
         self._errands = errands
         self._gestures = gestures
         self._offer = offer
@@ -115,6 +118,9 @@ class Intake:
             device.accept(counter, sealed[-_TAG_LENGTH:], press=False)
             said = "a press" if kind == frame.PRESS else "a sign of life"
             self._faults.tell(FaultCode.BIP_REVOKED, said, f"{device_id:08x}")
+
+        if verdict == window.NEW:
+            self._reach.heard(device_id, sealed, rssi_dbm)
 
     def _other_version(self, version: int) -> None:
         # No seal covers this: anybody near can send it, as often as he likes.

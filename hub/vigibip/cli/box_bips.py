@@ -1,4 +1,4 @@
-"""`vigibip box bips|bip-settings`: each bip as it told of itself, and how it is set."""
+"""`vigibip box bips|bip-settings|commission-reach`: each bip, how it is set, and its place."""
 
 import json
 import sys
@@ -111,6 +111,21 @@ def bip_settings(
         print(json.dumps({"bip": bip, "edition": after.edition}))
     else:
         print(f"bip {bip} : réglages n° {after.edition}, pris avec son prochain état")
+
+
+@app.command("commission-reach")
+def commission_reach(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
+    """Dire que bips et récepteur sont à leur place : leur force se compare à demain."""
+    settings = box_settings(config)
+    from vigibip.box.control import ask
+
+    told = ask(settings.control_path, "commission-reach")
+    if as_json:
+        print(json.dumps(told))
+    else:
+        print(f"{told['bips']} bips : la première journée complète dira ce qui est normal")
+    if not told["kept"]:
+        raise typer.Exit(1)
 
 
 def _in_words(bip: dict[str, Any]) -> list[str]:

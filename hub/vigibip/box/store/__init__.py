@@ -17,9 +17,10 @@ from typing import TypeVar
 from vigibip.alert.ids import AlertId
 from vigibip.base.errors import StorageError
 from vigibip.base.writer import Writer
-from vigibip.box.store import bips, records, second_path
+from vigibip.box.store import bips, reach, records, second_path
 from vigibip.box.store.bips import DayRecord, SettingsRecord, StatusRecord
 from vigibip.box.store.database import BoxDatabase, NewerSchemaError
+from vigibip.box.store.reach import ReachRecord
 from vigibip.box.store.records import (
     AlertRecord,
     Contents,
@@ -46,6 +47,7 @@ __all__ = [
     "NewerSchemaError",
     "OfficerCallRecord",
     "PathRecord",
+    "ReachRecord",
     "SecondPathContents",
     "SettingsRecord",
     "StatusRecord",
@@ -136,6 +138,10 @@ class Store:
                 records.write_last_utc(connection, utc)
 
         await self._run(job)
+
+    async def write_reach(self, records: Sequence[ReachRecord]) -> None:
+        """Keep how strongly bips are heard; in batches, as above."""
+        await self._run(lambda connection: reach.write_reach(connection, records))
 
     async def reserve_down(self, ends: Sequence[tuple[int, int]]) -> None:
         """Keep that no counter of (device id, end) below `end` is free any more."""

@@ -10,6 +10,7 @@ from vigibip.alert.ids import AlertId
 from vigibip.alert.life import AlertState
 from vigibip.base.errors import UsageError
 from vigibip.box.store.bips import SettingsRecord, StatusRecord, read_settings, read_statuses
+from vigibip.box.store.reach import ReachRecord, read_reach
 from vigibip.box.store.second_path import SecondPathContents, read_second_path
 from vigibip.wire import window
 
@@ -102,6 +103,7 @@ class Contents:
     """Oldest first."""
     statuses: tuple[StatusRecord, ...]
     settings: tuple[SettingsRecord, ...]
+    reach: tuple[ReachRecord, ...]
     second_path: SecondPathContents
     last_utc: datetime | None
     """The latest time that was ever written; the clock cannot truly be before it."""
@@ -129,6 +131,7 @@ def read_contents(connection: sqlite3.Connection) -> Contents:
         early_answers=read_early_answers(connection),
         statuses=read_statuses(connection),
         settings=read_settings(connection),
+        reach=read_reach(connection),
         second_path=read_second_path(connection),
         last_utc=None if last is None else from_ms(last[0]),
     )
