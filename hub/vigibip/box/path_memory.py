@@ -22,6 +22,7 @@ from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import Contacts
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.base.waiting import within
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.store import LeftRecord, PathRecord, SecondPathContents, Store
 from vigibip.box.timers import Timers
@@ -51,10 +52,7 @@ async def answered_by_disk(writing: asyncio.Task[T], clock: Clock) -> T | None:
 
     Raises what `writing` raises.
     """
-    patience = asyncio.ensure_future(clock.sleep(DISK_ANSWERS_WITHIN_S))
-    await asyncio.wait({writing, patience}, return_when=asyncio.FIRST_COMPLETED)
-    patience.cancel()
-    return writing.result() if writing.done() else None
+    return writing.result() if await within(clock, DISK_ANSWERS_WITHIN_S, writing) else None
 
 
 class PathMemory:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from vigibip.base.clock import Clock
+from vigibip.base.waiting import woken
 
 
 class Alarm:
@@ -28,18 +29,5 @@ class Alarm:
             if duration_s is None:
                 await self._rung.wait()
             else:
-                await self._wait_both(duration_s)
+                await woken(self._clock, duration_s, self._rung)
         self._rung.clear()
-
-    async def _wait_both(self, duration_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        tasks: list[asyncio.Task[object]] = [
-            loop.create_task(self._clock.sleep(duration_s)),
-            loop.create_task(self._rung.wait()),
-        ]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)

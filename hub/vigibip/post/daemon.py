@@ -11,6 +11,7 @@ from typing import Any
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError, VigibipError
 from vigibip.base.trace import Trace
+from vigibip.base.waiting import within
 from vigibip.modem.contract import Modem
 from vigibip.post.answers import Answers
 from vigibip.post.authority import Authority
@@ -24,7 +25,7 @@ from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.intake import Intake
 from vigibip.post.known_boxes import KnownBoxes
 from vigibip.post.opening import Opening
-from vigibip.post.patience import done_in_time, in_a_thread
+from vigibip.post.patience import in_a_thread
 from vigibip.post.radio_watch import RadioWatch
 from vigibip.post.relay import Relay
 from vigibip.post.running import hold, let_go
@@ -263,7 +264,7 @@ class PostDaemon:
 
     async def _ended(self, name: str, end: Awaitable[None]) -> None:
         ending = asyncio.ensure_future(end)
-        if not await done_in_time(ending, self._clock, _END_PATIENCE_S):
+        if not await within(self._clock, _END_PATIENCE_S, ending):
             _log.error("%s does not end: the disk does not answer", name)
             return
         ending.result()

@@ -29,10 +29,11 @@ from vigibip.alert.messages import (
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
+from vigibip.base.waiting import within
 from vigibip.post.errors import CopiedSmsError, OldSmsError, UnknownBoxError
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.known_boxes import KnownBoxes
-from vigibip.post.patience import done_in_time, in_time
+from vigibip.post.patience import in_time
 from vigibip.post.refusal import NOT_STORED, alert_id_in, is_authentic, when_pressed
 from vigibip.post.relay import Relay
 from vigibip.post.store import Store
@@ -242,7 +243,7 @@ class Intake:
         """Commit; relay the alert from memory when that takes long, as on a disk that hangs."""
         commit = asyncio.ensure_future(self.commit(box_id, alert))
         try:
-            if not await done_in_time(commit, self._clock, _COMMIT_PATIENCE_S):
+            if not await within(self._clock, _COMMIT_PATIENCE_S, commit):
                 self._late.add((box_id, alert.alert))
                 self._faults.raise_fault(FaultKind.STORE_FAILED, "", "the disk does not answer")
                 self._unstored.keep(box_id, box, alert)

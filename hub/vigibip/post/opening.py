@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.base.waiting import within
 from vigibip.post.errors import NewerStoreError
 from vigibip.post.faults import FaultKind, Faults
-from vigibip.post.patience import done_in_time, in_a_thread
+from vigibip.post.patience import in_a_thread
 from vigibip.post.store import Store
 
 _log = logging.getLogger(__name__)
@@ -74,7 +75,7 @@ class Opening:
         if self._under_way is None:
             self._under_way = asyncio.wrap_future(in_a_thread(self._store.start))
         under_way = self._under_way
-        if not await done_in_time(under_way, self._clock, _PATIENCE_S):
+        if not await within(self._clock, _PATIENCE_S, under_way):
             raise StorageError("the disk does not answer")
         self._under_way = None
         under_way.result()

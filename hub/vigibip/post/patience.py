@@ -10,20 +10,11 @@ from typing import Any, TypeVar
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.base.waiting import within
 
 T = TypeVar("T")
 
 _PATIENCE_S = 2.0
-
-
-async def done_in_time(work: asyncio.Future[Any], clock: Clock, patience_s: float) -> bool:
-    """Wait for `work` for so long at most, and tell whether it is done. If not, it goes on."""
-    patience = asyncio.ensure_future(clock.sleep(patience_s))
-    try:
-        await asyncio.wait({work, patience}, return_when=asyncio.FIRST_COMPLETED)
-        return work.done()
-    finally:
-        patience.cancel()
 
 
 async def in_time(work: Awaitable[T], clock: Clock) -> T:
@@ -34,7 +25,7 @@ async def in_time(work: Awaitable[T], clock: Clock) -> T:
     task = asyncio.ensure_future(work)
     # Whoever has left does not ask how it ended.
     task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
-    if not await done_in_time(task, clock, _PATIENCE_S):
+    if not await within(clock, _PATIENCE_S, task):
         raise StorageError("the disk does not answer")
     return task.result()
 

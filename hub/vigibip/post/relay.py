@@ -18,11 +18,11 @@ from typing import Any
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
 from vigibip.base.trace import Trace
+from vigibip.base.waiting import within
 from vigibip.post.alarm import Alarm
 from vigibip.post.config import RelaySettings
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.lane import Lane, merged
-from vigibip.post.patience import done_in_time
 from vigibip.post.store import Store
 from vigibip.post.store.records import RoundTask
 from vigibip.post.store.rounds import FAILED, SENT
@@ -284,7 +284,7 @@ class Relay:
             )
         )
         try:
-            if await done_in_time(recording, self._clock, _STORE_PATIENCE_S):
+            if await within(self._clock, _STORE_PATIENCE_S, recording):
                 more = recording.result()
                 rest.recorded = True
                 self._faults.clear_fault(FaultKind.STORE_FAILED)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.base.waiting import woken
 from vigibip.modem.causes import SUSPECT
 from vigibip.modem.contract import Modem, ModemError, ModemState
 from vigibip.sms.contract import (
@@ -289,15 +290,10 @@ class ModemProvider:
 
     async def _wait(self, duration_s: float | None) -> None:
         """Return when something changed, or after `duration_s`."""
-        waits: list[asyncio.Future[object]] = [asyncio.ensure_future(self._changed.wait())]
-        if duration_s is not None:
-            waits.append(asyncio.ensure_future(self._clock.sleep(duration_s)))
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        if duration_s is None:
+            await self._changed.wait()
+        else:
+            await woken(self._clock, duration_s, self._changed)
 
     async def _send_part(self, sending: Sending) -> None:
         now_s = self._clock.monotonic_s()

@@ -19,8 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
+from vigibip.base.waiting import within
 from vigibip.post.errors import NewerStoreError
-from vigibip.post.patience import done_in_time
 from vigibip.post.store import boxes, rounds
 from vigibip.post.store.database import migrate, open_engine
 from vigibip.post.store.file import MIGRATIONS
@@ -77,7 +77,7 @@ async def _copy(path: Path, directory: Path, clock: Clock) -> None:
     )
     ended = asyncio.ensure_future(copying.communicate())
     try:
-        if not await done_in_time(ended, clock, _PATIENCE_S):
+        if not await within(clock, _PATIENCE_S, ended):
             raise StorageError(f"{path}: the disk does not answer")
         _, told = ended.result()
     finally:
