@@ -24,7 +24,7 @@ from vigibip.base.clock import Clock
 from vigibip.box.faults import FaultCode, Faults
 from vigibip.box.path_memory import PathMemory
 from vigibip.box.timers import Timer, Timers
-from vigibip.modem.contract import ModemState
+from vigibip.modem.contract import words_for_people
 from vigibip.sms.contract import IncomingSms, OutgoingSms, SmsProvider, SmsTicket
 from vigibip.sms.errors import SmsError
 from vigibip.sms.lanes import Lane
@@ -32,18 +32,6 @@ from vigibip.wire import window
 
 _log = logging.getLogger(__name__)
 
-# What a person must mend; everything else may pass by itself within the reset ladder's time.
-_FOR_A_PERSON = frozenset(
-    state.value
-    for state in (
-        ModemState.NO_SIM,
-        ModemState.SIM_PIN,
-        ModemState.SIM_PUK,
-        ModemState.SIM_FAILURE,
-        ModemState.FAULTY,
-    )
-)
-_PASSES_WITHIN_S = 90.0
 _LOOK_EACH_S = 30.0
 _FROM_POST = frozenset(
     {
@@ -277,12 +265,10 @@ class SmsPath:
     def _look_at_modem(self) -> None:
         if self._down_since_s is None or self.provider.up:
             return
-        health = self.provider.health
-        state = str(health.get("state", ""))
         down_s = self._clock.monotonic_s() - self._down_since_s
-        if state in _FOR_A_PERSON or down_s >= _PASSES_WITHIN_S:
-            told = [state, str(health.get("detail", "")), str(health.get("advice", ""))]
-            self._faults.begin(FaultCode.MODEM, " ; ".join(part for part in told if part))
+        told = words_for_people(self.provider.health, down_s)
+        if told is not None:
+            self._faults.begin(FaultCode.MODEM, told)
         # Whether alerts are tried meanwhile may have changed too, and no event tells that.
         self._changed()
         self._look_later()

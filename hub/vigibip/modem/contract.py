@@ -36,6 +36,18 @@ class ModemState(StrEnum):
     FAULTY = "faulty"
 
 
+# Neither time nor the reset ladder mends these.
+_NEEDS_A_PERSON = (
+    ModemState.NO_SIM,
+    ModemState.SIM_PIN,
+    ModemState.SIM_PUK,
+    ModemState.SIM_FAILURE,
+    ModemState.FAULTY,
+)
+# What the reset ladder mends is over by then.
+_PASSES_WITHIN_S = 90.0
+
+
 class ModemCause(StrEnum):
     """Why something failed; each has its own advice in `vigibip.modem.advice`."""
 
@@ -143,6 +155,17 @@ class ModemHealth:
             "signal_dbm": self.signal_dbm,
             "since_utc": self.since_utc.isoformat(),
         }
+
+
+def words_for_people(health: Mapping[str, object], down_s: float) -> str | None:
+    """Return what people are told of a modem that has been down for `down_s`.
+
+    `health` is what `ModemHealth.describe` returned. None while it may pass by itself.
+    """
+    if health.get("state") not in _NEEDS_A_PERSON and down_s < _PASSES_WITHIN_S:
+        return None
+    told = (str(health.get(one, "")) for one in ("state", "detail", "advice"))
+    return " ; ".join(filter(None, told))
 
 
 @dataclass(frozen=True, slots=True)

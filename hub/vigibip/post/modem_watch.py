@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from vigibip.base.clock import Clock
 from vigibip.base.errors import StorageError
-from vigibip.modem.contract import ModemState
+from vigibip.modem.contract import ModemState, words_for_people
 from vigibip.post.faults import FaultKind, Faults
 from vigibip.post.patience import OneAtATime
 from vigibip.post.store.paths import ModemView
@@ -21,8 +21,6 @@ _log = logging.getLogger(__name__)
 _LOOK_EACH_S = 5.0
 # Without any: only what a refusing disk still says of former ones.
 _NONE_EACH_S = 3600.0
-# What the reset ladder mends is over by then; the rest is told at once.
-_PASSES_WITHIN_S = 90.0
 _TOLD_AGAIN = timedelta(seconds=60)
 _KIND_OF: Mapping[str, FaultKind] = {
     ModemState.ABSENT.value: FaultKind.MODEM_ABSENT,
@@ -37,16 +35,6 @@ _KIND_OF: Mapping[str, FaultKind] = {
     ModemState.SEARCHING.value: FaultKind.MODEM_NO_NETWORK,
     ModemState.DENIED.value: FaultKind.MODEM_NO_NETWORK,
 }
-_FOR_A_PERSON = frozenset(
-    state.value
-    for state in (
-        ModemState.NO_SIM,
-        ModemState.SIM_PIN,
-        ModemState.SIM_PUK,
-        ModemState.SIM_FAILURE,
-        ModemState.FAULTY,
-    )
-)
 
 
 class ModemWatch:
@@ -81,22 +69,24 @@ class ModemWatch:
                 self._faults.clear_fault(FaultKind(kind), subject)
 
     def _look(self, provider: SmsProvider) -> None:
-        state = str(provider.health.get("state", ""))
-        kind = _KIND_OF.get(state)
-        now_s = self._clock.monotonic_s()
+        kind = _KIND_OF.get(str(provider.health.get("state", "")))
         if provider.up or kind is None:
             self._down_since_s.pop(provider.name, None)
-            kind = None
-        else:
-            down_s = now_s - self._down_since_s.setdefault(provider.name, now_s)
-            if state not in _FOR_A_PERSON and down_s < _PASSES_WITHIN_S:
-                return  # whatever was told before still stands
+            self._tell(provider.name, None, "")
+            return
+        now_s = self._clock.monotonic_s()
+        down_s = now_s - self._down_since_s.setdefault(provider.name, now_s)
+        told = words_for_people(provider.health, down_s)
+        if told is not None:  # else whatever was told before still stands
+            self._tell(provider.name, kind, told)
+
+    def _tell(self, name: str, kind: FaultKind | None, told: str) -> None:
+        """Tell of this fault and of no other; `kind` None: nothing is wrong any more."""
         for other in dict.fromkeys(_KIND_OF.values()):
             if other is not kind:
-                self._faults.clear_fault(other, provider.name)
-        if kind is not None and not self._faults.stands(kind, provider.name):
-            told = [state, *(str(provider.health.get(one, "")) for one in ("detail", "advice"))]
-            self._faults.raise_fault(kind, provider.name, " ; ".join(filter(None, told)))
+                self._faults.clear_fault(other, name)
+        if kind is not None and not self._faults.stands(kind, name):
+            self._faults.raise_fault(kind, name, told)
 
     async def _write(self) -> None:
         """Keep what is known of them, when it changed or once a minute."""
