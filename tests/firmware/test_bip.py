@@ -227,7 +227,9 @@ while not _is_there("../go"):
 async def test_a_radio_that_will_not_start_costs_no_press(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, tmp_path, "air.py", append=_RADIO_FALLS)
+    plant(
+        monkeypatch, tmp_path, "air.py", append=falls_once("Air", "__init__", "OSError('no radio')")
+    )
     async with Lab(tmp_path) as lab:
         (tmp_path / "fell").touch()
         await lab.start()
@@ -253,21 +255,22 @@ def _has_fallen():
         return False
 
 """
-_RADIO_FALLS = (
-    _FALL_ONCE
-    + """
-_begin = Air.__init__
 
 
-def _falls_once(self, channel):
+def falls_once(owner: str, name: str, error: str) -> str:
+    """Return source, to stand behind that of `owner`, whose method it makes fall once."""
+    return f"""{_FALL_ONCE}
+_planted_on = {owner}.{name}
+
+
+def _falls_once(self, given):
     if not _has_fallen():
-        raise OSError("no radio")
-    _begin(self, channel)
+        raise {error}
+    _planted_on(self, given)
 
 
-Air.__init__ = _falls_once
+{owner}.{name} = _falls_once
 """
-)
 
 
 async def test_a_start_that_falls_before_it_has_looked_at_the_press_does_not_lose_it(
@@ -622,7 +625,12 @@ async def test_a_bip_without_settings_says_so_and_sends_nothing(tmp_path: Path) 
 async def test_a_fall_with_a_press_open_starts_anew_and_goes_on_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plant(monkeypatch, tmp_path, "feel.py", append=_FALL_ONCE + _FALLS_ONCE)
+    plant(
+        monkeypatch,
+        tmp_path,
+        "feel.py",
+        append=falls_once("Player", "hush", "RuntimeError('planted')"),
+    )
     async with Lab(tmp_path) as lab:
         (tmp_path / "fell").touch()
         await lab.start()
@@ -635,20 +643,6 @@ async def test_a_fall_with_a_press_open_starts_anew_and_goes_on_with_it(
         assert list(lab.box.states) == [number]
         assert lab.device.wakes == 3
         assert "planted" in lab.device.console()
-
-
-_FALLS_ONCE = """
-_hush = Player.hush
-
-
-def _falls_once(self, now_ms):
-    if not _has_fallen():
-        raise RuntimeError("planted")
-    _hush(self, now_ms)
-
-
-Player.hush = _falls_once
-"""
 
 
 async def test_a_whole_press_passes_with_a_quarter_of_the_heap_taken_away(tmp_path: Path) -> None:
