@@ -104,6 +104,9 @@ class Intake:
         else:
             self._status(device, rssi_dbm, mac, counter, tag, payload)
 
+        if verdict == window.NEW:
+            self._reach.heard(device_id, sealed, rssi_dbm)
+
     def _not_paired(self, kind: int, device_id: int, counter: int, sealed: bytes) -> None:
         """Raises SealRefused for a frame that only says that it is of a revoked bip."""
         device = self._devices.revoked(device_id)
@@ -118,9 +121,6 @@ class Intake:
             device.accept(counter, sealed[-_TAG_LENGTH:], press=False)
             said = "a press" if kind == frame.PRESS else "a sign of life"
             self._faults.tell(FaultCode.BIP_REVOKED, said, f"{device_id:08x}")
-
-        if verdict == window.NEW:
-            self._reach.heard(device_id, sealed, rssi_dbm)
 
     def _other_version(self, version: int) -> None:
         # No seal covers this: anybody near can send it, as often as he likes.
