@@ -10,7 +10,7 @@ import pytest
 
 from tests.box.driven import DrivenBox
 from tests.box.peers import Bip, Post, PtyReceiver, enrolment_for
-from tests.box.sms_town import enrol_by_hand
+from tests.box.sms_town import SmsBox, enrol_by_hand
 from vigibip.base.clock import SystemClock
 from vigibip.box.config import BoxSettings
 from vigibip.box.enrolment import save_enrolment
@@ -54,6 +54,16 @@ def bip(settings: BoxSettings) -> Bip:
     bip = Bip()
     pair_device(settings, f"{bip.device_id:08x}", "comptoir", bip.key.hex(), SystemClock())
     return bip
+
+
+@pytest.fixture
+async def sms_box(sms_settings: BoxSettings, bip: Bip) -> AsyncIterator[SmsBox]:
+    """Data is down, the modem works, the post is dead, an officer is known; and so is `bip`."""
+    box = SmsBox(sms_settings)
+    await box.start()
+    await box.give_contacts(officer=True)
+    yield box
+    await box.daemon.stop()
 
 
 @pytest.fixture

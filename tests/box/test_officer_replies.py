@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -11,7 +10,6 @@ from tests.box.officer_phone import call, count, said, word_in
 from tests.box.peers import Bip
 from tests.box.sms_town import CODES, OFFICER, SmsBox
 from vigibip.alert.sms_form import SmsKind
-from vigibip.box.config import BoxSettings
 from vigibip.box.faults import FaultCode
 from vigibip.box.sms_words import LOCKED, TAKEN, WRONG_CODE, not_understood
 from vigibip.box.store import OfficerCallRecord, Store
@@ -23,13 +21,8 @@ DAY_S = 86_400
 
 
 @pytest.fixture
-async def box(sms_settings: BoxSettings, bip: Bip) -> AsyncIterator[SmsBox]:
-    """Data is down, the modem works, the post is dead, an officer is known."""
-    box = SmsBox(sms_settings)
-    await box.start()
-    await box.give_contacts(officer=True)
-    yield box
-    await box.daemon.stop()
+def box(sms_box: SmsBox) -> SmsBox:
+    return sms_box
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
@@ -13,7 +12,6 @@ from tests.box.sms_town import OFFICER, POST_NUMBERS, STRANGER, SmsBox
 from vigibip.alert.ids import AlertId
 from vigibip.alert.messages import BadMacError, BadMessageError
 from vigibip.alert.sms_form import SmsKind, SmsMessage, read_sms, write_sms
-from vigibip.box.config import BoxSettings
 from vigibip.box.fault_words import words_for
 from vigibip.box.faults import FaultCode
 from vigibip.wire import frame
@@ -22,12 +20,8 @@ HEARD, DELIVERED, COMING = frame.STATE_HEARD, frame.STATE_DELIVERED, frame.STATE
 
 
 @pytest.fixture
-async def box(sms_settings: BoxSettings, bip: Bip) -> AsyncIterator[SmsBox]:
-    box = SmsBox(sms_settings)
-    await box.start()
-    await box.give_contacts(officer=True)
-    yield box
-    await box.daemon.stop()
+def box(sms_box: SmsBox) -> SmsBox:
+    return sms_box
 
 
 def count(box: SmsBox, what: str) -> int:
