@@ -93,3 +93,32 @@ def test_a_timeline_is_ordered_by_time_from_the_press() -> None:
         ("radio.ptt", 30.0),
     ]
     assert timeline({"radio.ptt": 40 * MS}) == []
+
+
+def low_picture(shown: Scene, *, width: int = 80, height: int = 24) -> list[str]:
+    """What a terminal of this size holds of the scene."""
+    console = Console(width=width, height=height, record=True, file=io.StringIO())
+    console.print(render(shown), height=height)
+    return console.export_text().splitlines()[:height]
+
+
+def test_a_low_window_keeps_the_keys_the_link_and_the_newest() -> None:
+    shown = scene()
+    shown.console_url = "http://127.0.0.1:47325/"
+    shown.console_login = "http://127.0.0.1:47325/entree/" + "x" * 43
+    shown.radio_wav = "/tmp/vigibip-town-73cti5nd/radio/transmission-0008.wav"
+    shown.radio_text = "Alerte. Boulangerie des Tilleuls, 2 place de la Halle. Incident 1."
+    shown.stamps = {stage: (5 + index) * MS for index, stage in enumerate(STAGES)}
+    shown.messages = [f"message {number}" for number in range(5)]
+    lines = low_picture(shown)
+    whole = "\n".join(lines)
+    assert lines[-1].startswith("╰")
+    assert "1-2 appuyer" in lines[-2]
+    assert "quitter" in lines[-2]
+    assert shown.console_login in whole, "in one piece, to be clicked or copied"
+    assert "message 4" in whole
+    assert "message 3" not in whole
+    last = timeline(shown.stamps)[-1].stage
+    assert STAGES[last] in whole
+    assert STAGES["press"] not in whole
+    assert all(STAGES[stage] in picture(shown) for stage in STAGES)

@@ -125,10 +125,18 @@ class _Demo:
                 await shop.network.cut(Cut.SILENT)
 
     async def _answer(self) -> None:
-        alert_id = self._press.alert_id if self._press else None
-        if alert_id is None:
+        """Answer the press that is shown, or else the last that still waits."""
+        shown = self._press.alert_id if self._press else None
+        waiting = [
+            [alert.id for alert in incident.alerts]
+            for incident in await self._town.store.incidents(open_only=True)
+            if incident.answered_at is None and incident.number is not None
+        ]
+        if not waiting:
             self._messages.append("rien à quoi répondre")
             return
+        of_shown = any(shown in alerts for alerts in waiting)
+        alert_id = shown if shown is not None and of_shown else waiting[0][-1]
         incident = await answer(self._town, alert_id)
         self._messages.append(f"l'agent a tapé {incident.number:02d}*······# à la radio")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +19,7 @@ from vigibip.town.timeline import (
     HEARD,
     PRESS,
     STAGES,
+    Stage,
     timeline,
 )
 
@@ -48,9 +49,10 @@ _FELT = {
     "bip.unanswered": "sans réponse",
 }
 
-KEYS_HELP = (
-    "[b]1-9[/b] appuyer   [b]c[/b] couper / rétablir les données   [b]r[/b] répondre (DTMF)   "
-    "[b]f[/b] finir   [b]e[/b] écouter   [b]q[/b] quitter"
+# With the shops' digits before them: one line of a terminal of 80 columns.
+_KEYS_HELP = (
+    "[b]c[/b] données oui/non  [b]r[/b] répondre  [b]f[/b] finir  "
+    "[b]e[/b] écouter  [b]q[/b] quitter"
 )
 
 
@@ -87,22 +89,36 @@ class Scene:
 def render(scene: Scene) -> RenderableType:
     """Return the whole picture."""
     return Panel(
-        Group(
-            _shops(scene),
-            Text(),
-            _chain(scene),
-            Text(),
-            _stages(scene),
-            Text(),
-            _radio(scene),
-            *(Text(f"  {message}", style="dim") for message in scene.messages),
-            Text(),
-            Text.from_markup(KEYS_HELP),
-        ),
+        _Body(scene),
         title="VigiBip, ville de démonstration",
         subtitle="données ouvertes" if scene.network_open else _CUT,
         border_style="green" if scene.network_open else "red",
     )
+
+
+class _Body:
+    """What stands in the frame. In a low window the oldest stages and messages give way: never
+    the keys, nor the way to the console."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        scene = self._scene
+        head = (_shops(scene), Text(), _chain(scene), Text())
+        foot = (Text(), _keys(scene))
+        radio = (Text(), _radio(scene))
+        stages, messages = timeline(scene.stamps), list(scene.messages)
+        if options.height is not None:
+            free = options.update(height=None)
+            room = options.height - len(console.render_lines(Group(*head, *radio, *foot), free))
+            messages = messages[-max(1, room - len(stages) - 1) :]
+            stages = stages[-max(1, room - len(messages) - 1) :]
+        yield from head
+        yield _stages(scene.pressed, stages)
+        yield from radio
+        yield from (Text(f"  {message}", style="dim") for message in messages)
+        yield from foot
 
 
 def _shops(scene: Scene) -> RenderableType:
@@ -142,14 +158,13 @@ def _chain(scene: Scene) -> RenderableType:
     return Text.assemble(*parts[:-1])
 
 
-def _stages(scene: Scene) -> RenderableType:
+def _stages(pressed: str, reached: Sequence[Stage]) -> RenderableType:
     table = Table.grid(padding=(0, 2))
     table.add_column("ms", justify="right")
     table.add_column("étape")
-    reached = timeline(scene.stamps)
     if not reached:
         return Text("Choisissez un commerce : tapez son numéro.", style="italic")
-    table.add_row(Text("ms", style="dim"), Text(scene.pressed, style="dim"))
+    table.add_row(Text("ms", style="dim"), Text(pressed, style="dim"))
     for stage in reached:
         milliseconds = f"{stage.ms:,.1f}".replace(",", " ").replace(".", ",")
         table.add_row(Text(milliseconds, style="bold"), Text(STAGES.get(stage.stage, stage.stage)))
@@ -161,7 +176,15 @@ def _radio(scene: Scene) -> RenderableType:
     if scene.radio_wav:
         lines.append(Text.assemble(("Son : ", "dim"), scene.radio_wav))
     if scene.console_url:
-        lines.append(Text.assemble(("Console : ", "dim"), scene.console_url))
+        first = "  (la première fois, par ce lien)" if scene.console_login else ""
+        lines.append(Text.assemble(("Console : ", "dim"), scene.console_url, (first, "dim")))
     if scene.console_login:
-        lines.append(Text.assemble(("Première connexion : ", "dim"), scene.console_login))
+        # A line of its own: 80 columns hold it whole, to be clicked or copied.
+        lines.append(Text(scene.console_login))
     return Group(*lines)
+
+
+def _keys(scene: Scene) -> RenderableType:
+    last = len(scene.shops)
+    digits = "1" if last == 1 else f"1-{last}"
+    return Text.from_markup(f"[b]{digits}[/b] appuyer  {_KEYS_HELP}")

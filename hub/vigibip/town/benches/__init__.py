@@ -46,6 +46,6 @@ BENCHES: dict[str, tuple[str, str]] = {
 def find(name: str) -> Measure:
     """Return the bench called `name`. Raises UsageError with the names there are."""
     if name not in BENCHES:
-        raise UsageError(f"no bench {name!r}; there are: {', '.join(BENCHES)}")
+        raise UsageError(f"pas de mesure « {name} » ; il y a : {', '.join(BENCHES)}")
     measure: Measure = import_module(BENCHES[name][0]).measure
     return measure
