@@ -59,8 +59,8 @@ class Fetch:
             actions: list[tuple] = []
             self._asking.tick(now_ms, actions)
             for action in actions:
-                if action[0] == TUNE:
-                    self._air.tune(action[1])
+                if action[0] == TUNE and not self._air.tune(action[1]):
+                    self._voice.aim.tuned = self._air.channel
                 elif action[0] == SEND:
                     self._air.send(action[1], action[2])
             heard = self._air.receive(_SLICE_MS)

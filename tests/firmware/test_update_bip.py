@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ import pytest
 from tests.firmware.honest_box import DEVICE_ID, ENCRYPT, Box
 from tests.firmware.images import pieces, public_key, signed
 from tests.firmware.lab import Lab, plant, until
+from vigibip.base.clock import SystemClock
+from vigibip.box.faults import Faults
+from vigibip.box.updates import Updates
 from vigibip.town import device_tree
 from vigibip.town.device import DeviceState, Feel
 from vigibip.wire import frame, parcel
@@ -35,7 +38,7 @@ pytestmark = [
 
 
 class UpdatingBox(Box):
-    """Gives the pieces of `image`, every one right; `gives` may damage or withhold them."""
+    """Offers `image` and gives its pieces; `updates`: as the box's own code does, too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,28 +46,33 @@ class UpdatingBox(Box):
         self.asked = 0
         self.pieces_given: list[int] = []
         self.versions: list[int] = []
-        self.before_piece: Callable[[int], object] = lambda _: None
+        self.updates: Updates | None = None
 
     def take(self, sealed: bytes, *, stores: bool = True) -> bytes:
         kind, _, answered, payload = frame.open_frame(ENCRYPT, sealed, frame.FROM_BIP)
         if kind == frame.STATUS:
             self.versions.append(frame.unpack_status(payload)[1])
+            if self.updates is not None:
+                self.updates.take_status(DEVICE_ID, self.versions[-1])
         if kind == frame.ASK and self.image is not None:
             wants, name, piece = parcel.unpack_ask(payload)
             assert wants == parcel.WANTS_UPDATE
             self.asked += 1
             give = pieces(self.image)
             given = give[piece if name == give[0][0] else 0]
-            self.before_piece(given[2])
             self.pieces_given.append(given[2])
             self.down += 1
             body = parcel.pack_update(answered, *given)
+            if self.updates is not None:
+                told = self.updates.piece(DEVICE_ID, answered, name, piece)
+                assert told == body
             return frame.seal_frame(ENCRYPT, frame.UPDATE, DEVICE_ID, self.down, body)
         return super().take(sealed, stores=stores)
 
     def reply(self, answered: int, number: int, state: int, encrypt: Any = ENCRYPT) -> bytes:
         self.down += 1
-        waiting = frame.UPDATE_WAITS if self.image is not None else 0
+        offers = self.updates.waits(DEVICE_ID) if self.updates else self.image is not None
+        waiting = frame.UPDATE_WAITS if offers else 0
         payload = frame.pack_reply(answered, number, state, waiting)
         return frame.seal_frame(encrypt, frame.REPLY, DEVICE_ID, self.down, payload)
 
@@ -132,6 +140,21 @@ async def test_it_is_fetched_tried_and_kept_and_presses_go_out(tmp_path: Path) -
         await press_goes_out(lab)
         assert lab.halted == []
         assert not lab.transmitted_with_motor_on
+
+
+async def test_the_box_s_own_code_gives_it_until_it_has_it(tmp_path: Path) -> None:
+    """Both ends as they are: what stands between them here is the seal alone."""
+    async with UpdatingLab(tmp_path / "bip") as lab:
+        await lab.start()
+        lab.box.image = made = changed(tmp_path)
+        (tmp_path / "update.img").write_bytes(made.content())
+        lab.box.updates = Updates(tmp_path / "update.img", Faults(SystemClock()))
+        lab.box.updates.start([(DEVICE_ID, OLD)])
+        await lab.status()
+        await lab.tells(NEW)
+        await lab.asleep()
+        assert not lab.box.updates.waits(DEVICE_ID)
+        assert lab.box.asked <= len(pieces(made)) + 5
 
 
 async def test_the_power_goes_many_times_while_it_is_fetched(tmp_path: Path) -> None:

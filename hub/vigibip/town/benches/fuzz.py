@@ -36,7 +36,7 @@ from vigibip.sms.segments import References, segment
 from vigibip.sms.user_data import of_segment
 from vigibip.town.benches import Progress, hands
 from vigibip.town.benches.report import Figure, Report, machine_figures
-from vigibip.wire import frame, parcel, serial
+from vigibip.wire import frame, image, parcel, serial
 
 INPUTS = 1_000_000
 _SEED = 20_240_229
@@ -159,7 +159,16 @@ def _spoiled(target: Target, chance: random.Random) -> bytes:
 def targets() -> list[Target]:
     """Return every parser that reads what strangers may have written, and the gestures."""
     gestures = Target("gestures", hands.sound(), hands.play, length_max=64)
-    return [_at_grammar(), _pdu(), gestures, _sms_form(), _officer_reply(), _frame(), _serial()]
+    return [
+        _at_grammar(),
+        _pdu(),
+        gestures,
+        _sms_form(),
+        _officer_reply(),
+        _frame(),
+        _serial(),
+        _image(),
+    ]
 
 
 _DIALOGUE = (
@@ -328,3 +337,16 @@ def _serial() -> Target:
                 continue
 
     return Target("serial", sound, attack)
+
+
+def _image() -> Target:
+    files = [("sender.mpy", 4000, bytes(32)), ("wire/frame.mpy", 3000, b"\x01" * 32)]
+    sound = [image.pack_head(image.FOR_BIP, 0x0102, 7, image.NO_BASE, files[:n]) for n in (1, 2)]
+
+    def attack(data: bytes) -> None:
+        try:
+            image.unpack_head(data, image.FOR_BIP)
+        except image.ImageRefused:
+            return
+
+    return Target("image", sound, attack)
