@@ -50,7 +50,8 @@ async def test_a_box_that_starts_proves_its_path_and_then_once_a_day(box: SmsBox
     gaps = [after - before for (before, _), (after, _) in itertools.pairwise(went)]
     assert all(19 * HOUR_S < gap < 29 * HOUR_S for gap in gaps)
     assert len({round(gap) for gap in gaps}) > 1
-    assert box.codes() == set()
+    # Nothing of its path; its bip says no word in all these days.
+    assert box.codes() == {FaultCode.BIP_MISSING}
     proven = {"state": "proven", "why": "", "detail": "", "advice": "", "tries": 1}
     assert box.told["probe"] == proven
     assert box.told["proven"]
