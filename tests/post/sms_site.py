@@ -13,6 +13,7 @@ from tests.post.harness import BoxClient, PaperRadio, Site, until
 from vigibip.alert.ids import AlertId
 from vigibip.alert.sms_form import SmsKind, SmsMessage, read_sms, write_sms
 from vigibip.base.trace import Trace, parse_stamp
+from vigibip.modem.contract import ModemState
 from vigibip.modem.serial_modem import SerialModem
 from vigibip.modem.simulated import (
     SIM7600,
@@ -124,6 +125,7 @@ class SmsSite(Site):
         self.chance = random.Random(7)
         self.operator = Operator(self.clock, self.chance, self.weather)
         self.simulated: list[SimulatedModem] = []
+        self.drivers: list[SerialModem] = []
         self._sms_boxes = 0
 
     @property
@@ -157,21 +159,22 @@ class SmsSite(Site):
         ]
         for simulated in self.simulated:
             simulated.start(booted=True)
+        self.drivers = [
+            SerialModem(
+                one,
+                clock=self.clock,
+                chance=self.chance,
+                name=one.name,
+                open_port=InProcessPort(simulated).open,
+                lines=SimulatedLines(simulated),
+            )
+            for one, simulated in zip(settings.sms.modems, self.simulated, strict=True)
+        ]
         self.post = PostDaemon(
             settings,
             clock=self.clock,
             radios=[self.radio],
-            modems=[
-                SerialModem(
-                    one,
-                    clock=self.clock,
-                    chance=self.chance,
-                    name=one.name,
-                    open_port=InProcessPort(simulated).open,
-                    lines=SimulatedLines(simulated),
-                )
-                for one, simulated in zip(settings.sms.modems, self.simulated, strict=True)
-            ],
+            modems=self.drivers,
             chance=self.chance,
             trace=Trace(lambda stamp: self.stamps.append(parse_stamp(stamp)[:2])),
         )
@@ -181,11 +184,9 @@ class SmsSite(Site):
 
     async def until_up(self) -> None:
         """Let time pass until every modem is ready."""
-        assert self.post is not None
-        providers = self.post.sms_providers
         end_s = time.monotonic() + 20
-        while not all(one.up for one in providers):
-            assert time.monotonic() < end_s, [dict(one.health) for one in providers]
+        while not all(one.health.state is ModemState.READY for one in self.drivers):
+            assert time.monotonic() < end_s, [one.health.describe() for one in self.drivers]
             await self.clock.advance(1)
 
     async def stop_post(self) -> None:

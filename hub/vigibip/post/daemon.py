@@ -38,7 +38,6 @@ from vigibip.post.unstored import Unstored
 from vigibip.radio.clips import ClipStore
 from vigibip.radio.contract import Radio
 from vigibip.radio.voice import VoiceRadio
-from vigibip.sms.contract import SmsProvider
 
 _log = logging.getLogger(__name__)
 
@@ -171,11 +170,6 @@ class PostDaemon:
     def connected(self) -> bool:
         """True while messages flow from and to the broker."""
         return self._link is not None and self._link.connected
-
-    @property
-    def sms_providers(self) -> tuple[SmsProvider, ...]:
-        """The post's modems, in the order of the settings."""
-        return self._second_path.providers
 
     @property
     def sms_counts(self) -> dict[str, int]:

@@ -20,6 +20,7 @@ from vigibip.alert.messages import (
     BadMacError,
     BadMessageError,
     BoxStatus,
+    Mark,
     OfficerAnswer,
     Receipt,
     open_message,
@@ -54,6 +55,12 @@ _LOOKUPS_AT_ONCE = 32
 _COMMIT_PATIENCE_S = 2.0
 
 Publish = Callable[[str, bytes], bool]
+
+# What a hand said of its press. It is told, and changes nothing of the incident.
+_MARKS: dict[Mark, FaultKind] = {
+    "duress": FaultKind.PRESS_DURESS,
+    "withdrawn": FaultKind.PRESS_WITHDRAWN,
+}
 
 
 class DataWatcher(Protocol):
@@ -100,7 +107,6 @@ class Intake:
         self._lookups: dict[str, list[tuple[str, str, bytes]]] = {}
         self._late: set[tuple[str, str]] = set()
         """Alerts whose commit has not ended in time."""
-        self._statuses: dict[str, BoxStatus] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._commits: set[asyncio.Future[Committed]] = set()
         """Of alerts by SMS."""
@@ -111,10 +117,6 @@ class Intake:
     @property
     def busy(self) -> bool:
         return bool(self._tasks or self._commits)
-
-    def status_of(self, box_id: str) -> BoxStatus | None:
-        """Return what the box last said of itself since the post started."""
-        return self._statuses.get(box_id)
 
     async def stop(self) -> None:
         """Let what is in the works end: it may be committed already."""
@@ -147,7 +149,7 @@ class Intake:
                 self._heard(box_id)
                 self._own(box_id, self._telling.acknowledged(box_id, ack.sequence))
             elif kind == topics.STATUS:
-                self._statuses[box_id] = status = open_message(box.up_key, payload, BoxStatus)
+                status = open_message(box.up_key, payload, BoxStatus)
                 self._heard(box_id)
                 self._telling.heard_from(box_id)
                 if self.watcher is not None:
@@ -220,6 +222,11 @@ class Intake:
         self._trace.stamp("post.received", alert.alert)
         if alert.late:
             self._faults.raise_fault(FaultKind.PRESS_LATE, box_id)
+        if alert.mark is not None:
+            self._faults.raise_fault(_MARKS[alert.mark], box_id, alert.alert)
+        if alert.severity:
+            detail = f"{alert.alert}, {alert.severity}"
+            self._faults.raise_fault(FaultKind.PRESS_WORSE, box_id, detail)
         if alert.version > VERSION:
             self._faults.raise_fault(FaultKind.VERSION_NEWER, box_id, f"version {alert.version}")
 
@@ -286,7 +293,7 @@ class Intake:
             self._relay.wake()
         self._unstored.stored(box_id, alert.alert)
         box = self._boxes.get(box_id)
-        if box is not None and self._send_receipt(box_id, box, alert.alert, "accepted", ""):
+        if box is not None and self._send_receipt(box_id, box, alert.alert, "accepted", "", alert):
             self._trace.stamp("post.receipted", alert.alert)
         self._telling.send(accepted.messages)
         if accepted.fresh:
@@ -323,8 +330,16 @@ class Intake:
         alert_id: str,
         verdict: Literal["accepted", "refused"],
         reason: str,
+        told: Alert | None = None,
     ) -> bool:
-        receipt = Receipt(alert=alert_id, verdict=verdict, reason=reason[:200])
+        """`told`: the alert whose severity and mark people know of by now."""
+        receipt = Receipt(
+            alert=alert_id,
+            verdict=verdict,
+            reason=reason[:200],
+            severity=0 if told is None else told.severity,
+            mark=None if told is None else told.mark,
+        )
         return self._publish(
             topics.down(box_id, topics.RECEIPT), seal_message(box.down_key, receipt)
         )
