@@ -174,6 +174,24 @@ async def test_a_late_press_that_is_not_known_is_an_incident_and_a_fault(site: S
     assert "press-late" in fault_kinds(site)
 
 
+async def test_what_a_hand_says_of_its_press_is_told_and_stops_nothing(site: Site) -> None:
+    box = await site.add_box()
+    box.press(ONE)
+    await until(lambda: box.accepted == [ONE])
+    box.press(ONE, mark="withdrawn", mark_age_s=3)
+    await until(lambda: len(box.receipts) == 2)
+    # A receipt repeats what people know of; the first one knew of nothing.
+    assert [(one.severity, one.mark) for one in box.receipts] == [(0, None), (0, "withdrawn")]
+    assert fault_kinds(site) == {"press-withdrawn"}
+    box.press(ONE, mark="duress", severity=2)
+    await until(lambda: len(box.receipts) == 3)
+    assert (box.receipts[2].severity, box.receipts[2].mark) == (2, "duress")
+    assert fault_kinds(site) == {"press-withdrawn", "press-duress", "press-worse"}
+    (incident,) = await site.store.incidents()
+    assert (incident.state, incident.presses) == (IncidentState.OPEN, 1)
+    await until(lambda: site.radio.said)
+
+
 async def test_a_box_that_is_not_in_the_store_gets_no_answer(site: Site) -> None:
     ghost = BoxClient(site, "box-0gh0st00", os.urandom(32), os.urandom(32))
     site.boxes.append(ghost)

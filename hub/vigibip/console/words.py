@@ -137,6 +137,24 @@ FAULTS: Mapping[str, FaultWords] = {
         _("The box's own may have to wait. Call the shop, and tell a technician."),
         seen=True,
     ),
+    "press-duress": FaultWords(
+        _("A shop says that it is under duress"),
+        _(
+            "Whoever is there must not know: do not call the shop. Send a patrol that stays out "
+            "of sight."
+        ),
+        seen=True,
+    ),
+    "press-withdrawn": FaultWords(
+        _("A shop takes its alert back"),
+        _("Nothing has stopped for it: you decide. Call the shop, and make sure who speaks."),
+        seen=True,
+    ),
+    "press-worse": FaultWords(
+        _("A shop presses again and again: it says that it is getting worse"),
+        _("Tell the patrol that is on its way, or send one."),
+        seen=True,
+    ),
     "press-late": FaultWords(
         _("A press came long out of its turn"),
         _("It counts as a real one. Have a technician look at the shop's bips."),

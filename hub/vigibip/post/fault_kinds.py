@@ -16,6 +16,9 @@ class FaultKind(StrEnum):
     BOX_FLOODS = "box-floods"  # (box in whose name)
     PRESS_OF_REVOKED_BOX = "press-of-revoked-box"  # (box)
     PRESS_LATE = "press-late"  # (box)
+    PRESS_DURESS = "press-duress"  # (box)
+    PRESS_WITHDRAWN = "press-withdrawn"  # (box)
+    PRESS_WORSE = "press-worse"  # (box)
     VERSION_NEWER = "version-newer"  # (box)
     CODE_GUESSING = "code-guessing"  # (radio)
     RADIO_ABSENT = "radio-absent"  # (radio)
@@ -43,6 +46,9 @@ EVENTS = frozenset(
         FaultKind.BOX_FLOODS.value,
         FaultKind.PRESS_OF_REVOKED_BOX.value,
         FaultKind.PRESS_LATE.value,
+        FaultKind.PRESS_DURESS.value,
+        FaultKind.PRESS_WITHDRAWN.value,
+        FaultKind.PRESS_WORSE.value,
         FaultKind.VERSION_NEWER.value,
         FaultKind.CODE_GUESSING.value,
         FaultKind.SMS_UNVERIFIED.value,
