@@ -86,7 +86,8 @@ def test_every_mistake_is_told_at_once_with_its_key(tmp_path: Path) -> None:
         "broker.port",
         "broker.user",
     }
-    assert mistakes["data_dir"] == "Field required"
+    assert mistakes["data_dir"] == "ce réglage manque"
+    assert mistakes["typo"] == "aucun réglage ne porte ce nom ici"
     assert "65535" in mistakes["broker.port"]
 
 
@@ -115,13 +116,15 @@ def test_what_is_no_toml_is_told_with_the_file(tmp_path: Path, text: str | bytes
 
 
 def test_a_file_that_is_not_there_or_no_file(tmp_path: Path) -> None:
-    assert _mistakes(tmp_path / "none.toml") == {"": os.strerror(2)}
+    assert _mistakes(tmp_path / "none.toml") == {
+        "": "ce fichier manque ; écrivez-le, ou nommez-en un autre (--config)"
+    }
     assert _mistakes(tmp_path) == {"": os.strerror(21)}
 
 
 def test_data_of_another_source_is_judged_alike() -> None:
     assert parse_settings(Example, {"data_dir": "/"}, "test") == Example(data_dir=Path("/"))
-    with pytest.raises(ConfigurationError, match=r"^test: data_dir: Field required$") as told:
+    with pytest.raises(ConfigurationError, match=r"^test: data_dir: ce réglage manque$") as told:
         parse_settings(Example, {}, "test")
     assert told.value.source == "test"
     assert isinstance(told.value, VigibipError)

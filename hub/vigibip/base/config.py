@@ -22,6 +22,12 @@ class Settings(BaseModel):
 
 S = TypeVar("S", bound=Settings)
 
+# What an installer meets first, by pydantic's type of mistake.
+_SAID = {
+    "missing": "ce réglage manque",
+    "extra_forbidden": "aucun réglage ne porte ce nom ici",
+}
+
 
 def _known_zone(name: str) -> str:
     try:
@@ -44,6 +50,9 @@ def load_settings(model: type[S], path: Path) -> S:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        text = "ce fichier manque ; écrivez-le, ou nommez-en un autre (--config)"
+        raise ConfigurationError(str(path), [("", text)]) from error
     except OSError as error:
         raise ConfigurationError(str(path), [("", error.strerror or str(error))]) from error
     except (ValueError, RecursionError) as error:
@@ -58,7 +67,10 @@ def parse_settings(model: type[S], data: dict[str, Any], source: str) -> S:
         return model.model_validate(data)
     except ValidationError as error:
         mistakes = [
-            (".".join(str(part) for part in detail["loc"]), detail["msg"])
+            (
+                ".".join(str(part) for part in detail["loc"]),
+                _SAID.get(detail["type"], detail["msg"]),
+            )
             for detail in error.errors(include_input=False, include_url=False)
         ]
         raise ConfigurationError(source, mistakes) from error
