@@ -99,3 +99,14 @@ def test_a_box_does_not_load_what_is_the_post_s(words: list[str]) -> None:
         [sys.executable, "-c", ask, *words], capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    "command", [["flash", "bip"], ["image", "build", "bip", "--edition", "1", "-o", "bip.img"]]
+)
+def test_a_workshop_without_its_tools_says_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    monkeypatch.setattr("vigibip.cli.workshop_images.find_spec", lambda name: None)
+    assert main(["workshop", *command]) == 2
+    assert "scripts/flash" in capsys.readouterr().err

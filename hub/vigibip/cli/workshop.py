@@ -90,6 +90,7 @@ def flash(
         raise UsageError(f"langues : {', '.join(LANGUAGES)}")
     if board is not None and board not in boards.names():
         raise UsageError(f"cartes connues : {', '.join(boards.names())}")
+    workshop_images.need_tools()
     if frozen is not None:
         _prepare_frozen(role, board, frozen, lang)
         return

