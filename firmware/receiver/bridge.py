@@ -75,8 +75,9 @@ class Receiver:
             self._transmit()
             self._write()
             self._probe()
-            if carrier.tick(self._now_ms()):
+            if self._now_ms() >= carrier.deadline_ms():
                 self._look_after_itself()
+                carrier.tick(self._now_ms())
             if not self._now.any() and not carrier.down:
                 due_ms = min(carrier.deadline_ms(), carrier.jam.next_ms)
                 pause_ms = max(0, due_ms - self._now_ms())
@@ -175,7 +176,7 @@ class Receiver:
         self._carrier.radio_dropped = self._now.stats()[4]
         if self._carrier.memory_free < _MEMORY_LEAST:
             self._start_anew(serial.WHY_MEMORY)
-        if self._carrier.jam.stuck(self._now_ms()):
+        if self._carrier.jam.stuck:
             self._start_anew(serial.WHY_RADIO)
 
     def _start_anew(self, why: int) -> None:

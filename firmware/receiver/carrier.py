@@ -90,18 +90,14 @@ class Carrier:
                 self._dropped += 1
         return changed
 
-    def tick(self, now_ms: int) -> bool:
-        """Tell the air's counts when it is time, and who we are until the box has answered.
-
-        Return True when they were told.
-        """
+    def tick(self, now_ms: int) -> None:
+        """Tell the air's counts when it is time, and who we are until the box has answered."""
         if now_ms < self._air_ms:
-            return False
+            return
         self._air_ms = now_ms + AIR_EACH_MS
         if not self._settled:
             self._hello()
         self._tell_air(now_ms)
-        return True
 
     def jam_changed(self, now_ms: int) -> None:
         """Tell at once that a jam began, or is over."""

@@ -29,6 +29,7 @@ class Jam:
 
     def __init__(self) -> None:
         self.jammed = False
+        self.stuck = False
         self.held_ms = 0
         self.probes = 0
         self.probes_failed = 0
@@ -57,6 +58,7 @@ class Jam:
         self._forget(now_ms // 1000)
         if self._sent_ms is not None:
             if answered < self._answered_then:
+                self.stuck = now_ms - self._sent_ms >= STUCK_MS
                 self._add_up(now_ms)
                 return False
             self._ended(now_ms, failed == self._failed_then)
@@ -82,10 +84,6 @@ class Jam:
         """The channel is another one: what was held is over."""
         self._sent_ms = self._since_ms = None
         self.next_ms = now_ms
-
-    def stuck(self, now_ms: int) -> bool:
-        """Return True when the radio has said nothing for too long."""
-        return self._sent_ms is not None and now_ms - self._sent_ms >= STUCK_MS
 
     def _begin(self, now_ms: int) -> None:
         if self._since_ms is None:

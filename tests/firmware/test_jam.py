@@ -74,9 +74,9 @@ def test_a_jam_that_goes_on_is_told_after_eight_seconds_of_it() -> None:
     ((began_ms, _),) = radio.told
     assert 27_800 <= began_ms <= 28_400
     assert 59_000 <= radio.jam.held_ms <= 61_000
-    assert not radio.jam.stuck(radio.now_ms)
+    assert not radio.jam.stuck
     radio.run(625)
-    assert radio.jam.stuck(radio.now_ms), "the radio may be what is stuck: start anew"
+    assert radio.jam.stuck, "the radio may be what is stuck: start anew"
 
 
 def test_five_seconds_of_sixty_are_not_told() -> None:

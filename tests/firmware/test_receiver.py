@@ -221,6 +221,32 @@ async def test_sixteen_bips_pressed_at_once_beside_a_flood_of_forged_frames_are_
     assert bench.device.wakes == 1
 
 
+async def test_with_every_place_taken_it_has_memory_to_spare(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """64 bips, each with what waits, four guests, and a box that reads nothing of it."""
+    plant(monkeypatch, tmp_path, "carrier.py", AIR_EACH_MS="500")
+    line = await bench.plug()
+    houseful = list(range(100, 164))
+    line.write(settings(6, houseful))
+    # What the pseudo-terminal takes before it is full, and then the places.
+    for number in range(6):
+        for device_id in houseful:
+            sent = of(device_id, number)
+            await until(lambda sent=sent: bench.device.deliver(BIP, sent, channel=6), "room")
+    for stranger in range(4):
+        bench.device.deliver(BIP, of(stranger), channel=6)
+    told: list[tuple[int, ...]] = []
+
+    def counted() -> bool:
+        told[:] = [serial.unpack_air(body) for body in line.of_kind(serial.AIR)]
+        return bool(told) and told[-1][1] + told[-1][7] + told[-1][9] >= 6 * 64
+
+    await until(counted, "all that the radio had room for")
+    assert min(air[10] for air in told) > 24_000
+    assert bench.device.wakes == 1
+
+
 async def test_short_of_memory_it_starts_anew_and_says_why(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
