@@ -278,7 +278,7 @@ class Sender:
         # A box that has not stored the press has not stored its mark either.
         if not press.is_unheard() and press.takes_mark(answered):
             feels.append("noted")
-        if not press.is_unheard():
+        if not press.is_unheard() and not press.mark_waits:
             press.poll_ms = self._polls.next_ms(press, now_ms)
         if not feels:
             return

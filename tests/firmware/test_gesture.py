@@ -270,3 +270,42 @@ def test_a_box_that_has_not_stored_the_press_has_not_taken_its_mark() -> None:
     for _, sealed, _ in bip.sent():
         bip.receive(box.take(sealed))
     assert bip.felt == ["heard", "noted"]
+
+
+def test_a_further_press_takes_no_mark_away() -> None:
+    bip, box = Bip(), Box()
+    first = bip.press()
+    bip.receive(box.take(bip.sent()[0][1]))
+    bip.do(bip.sender.mark(bip.now_ms, frame.DURESS))
+    bip.press()
+    told = {}
+    for _ in range(20):
+        bip.advance(200)
+        for _, sealed, _ in bip.sent():
+            if bip.opened(sealed)[0] == frame.PRESS:
+                number, *_, gesture_, _ = frame.unpack_press(bip.opened(sealed)[3])
+                told[number] = gesture_
+            bip.receive(box.take(sealed))
+    assert told[first] == frame.DURESS
+    assert len(told) == 2
+    # The palm is told of the newest press only.
+    assert bip.felt == ["heard", "heard"]
+
+
+def test_an_answer_to_what_was_sent_before_says_nothing_of_the_mark() -> None:
+    """Also one that says that an officer is coming: the mark goes on until it is told."""
+    for state in (frame.STATE_HEARD, frame.STATE_COMING):
+        bip, box = Bip(), Box()
+        number = bip.press()
+        before = bip.sent()[0][1]
+        bip.receive(box.take(before))
+        bip.do(bip.sender.mark(bip.now_ms, frame.DURESS))
+        box.raise_to(number, state)
+        bip.receive(box.take(before))
+        assert "noted" not in bip.felt
+        bip.advance(10)
+        (marked,) = [sealed for _, sealed, _ in bip.sent() if bip.opened(sealed)[0] == frame.PRESS]
+        assert frame.unpack_press(bip.opened(marked)[3])[7] == frame.DURESS
+        bip.receive(box.take(marked))
+        assert bip.felt[-1] == "noted"
+        assert bip.open_presses() == ([] if state == frame.STATE_COMING else [number])
