@@ -20,6 +20,7 @@ from vigibip.alert.messages import (
     BadMacError,
     BadMessageError,
     BoxStatus,
+    Mark,
     OfficerAnswer,
     Receipt,
     open_message,
@@ -54,6 +55,12 @@ _LOOKUPS_AT_ONCE = 32
 _COMMIT_PATIENCE_S = 2.0
 
 Publish = Callable[[str, bytes], bool]
+
+# What a hand said of its press. It is told, and changes nothing of the incident.
+_MARKS: dict[Mark, FaultKind] = {
+    "duress": FaultKind.PRESS_DURESS,
+    "withdrawn": FaultKind.PRESS_WITHDRAWN,
+}
 
 
 class DataWatcher(Protocol):
@@ -215,6 +222,11 @@ class Intake:
         self._trace.stamp("post.received", alert.alert)
         if alert.late:
             self._faults.raise_fault(FaultKind.PRESS_LATE, box_id)
+        if alert.mark is not None:
+            self._faults.raise_fault(_MARKS[alert.mark], box_id, alert.alert)
+        if alert.severity:
+            detail = f"{alert.alert}, {alert.severity}"
+            self._faults.raise_fault(FaultKind.PRESS_WORSE, box_id, detail)
         if alert.version > VERSION:
             self._faults.raise_fault(FaultKind.VERSION_NEWER, box_id, f"version {alert.version}")
 
@@ -281,7 +293,7 @@ class Intake:
             self._relay.wake()
         self._unstored.stored(box_id, alert.alert)
         box = self._boxes.get(box_id)
-        if box is not None and self._send_receipt(box_id, box, alert.alert, "accepted", ""):
+        if box is not None and self._send_receipt(box_id, box, alert.alert, "accepted", "", alert):
             self._trace.stamp("post.receipted", alert.alert)
         self._telling.send(accepted.messages)
         if accepted.fresh:
@@ -318,8 +330,16 @@ class Intake:
         alert_id: str,
         verdict: Literal["accepted", "refused"],
         reason: str,
+        told: Alert | None = None,
     ) -> bool:
-        receipt = Receipt(alert=alert_id, verdict=verdict, reason=reason[:200])
+        """`told`: the alert whose severity and mark people know of by now."""
+        receipt = Receipt(
+            alert=alert_id,
+            verdict=verdict,
+            reason=reason[:200],
+            severity=0 if told is None else told.severity,
+            mark=None if told is None else told.mark,
+        )
         return self._publish(
             topics.down(box_id, topics.RECEIPT), seal_message(box.down_key, receipt)
         )
