@@ -20,6 +20,10 @@ BENCHES: dict[str, tuple[str, str]] = {
         "vigibip.town.benches.press",
         "500 presses through everything, then again over a slow network and a lossy air",
     ),
+    "air": (
+        "vigibip.town.benches.air",
+        "100,000 presses through a lossy air in driven time, 2,000 by the interpreter; 16 at once",
+    ),
     "durability": (
         "vigibip.town.benches.durability",
         "1,500 alerts while box, broker and post are killed; a mosquitto bridge beside it",
