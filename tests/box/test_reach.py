@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import random
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from vigibip.box.faults import Faults
 from vigibip.box.reach import Reach
 from vigibip.box.store.reach import ReachRecord
 from vigibip.box.trust import ClockTrust
+from vigibip.cli.main import main
 from vigibip.wire import frame
 
 A_DAY_S = 86_400.0
@@ -146,6 +150,23 @@ async def test_it_goes_on_over_restarts_and_forgets_a_bip_that_is_revoked(
     assert f"moved:{bip.device_id:08x}" in {str(one) for one in box.daemon.faults.standing()}
     ((device, first_dbm, day_dbm),) = box.sql("SELECT device, first_dbm, day_dbm FROM bip_reach")
     assert (device, first_dbm, day_dbm) == (bip.device_id, -50, -75)
+
+
+async def test_the_command_begins_anew_beside_a_running_box(
+    box: DrivenBox, bip: Bip, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "box.toml"
+    config.write_text(
+        f'data_dir = "{box.settings.data_dir}"\nreceiver_port = "{box.settings.receiver_port}"\n'
+    )
+    await box.hear(bip, bip.status())
+    command = ["box", "commission-reach", "--config", str(config)]
+    assert await asyncio.to_thread(main, [*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"bips": 1, "kept": True}
+    assert box.sql("SELECT device, first_dbm FROM bip_reach") == [(bip.device_id, None)]
+    await box.daemon.stop()
+    assert await asyncio.to_thread(main, command) != 0, "no box runs"
+    await box.start()
 
 
 def test_a_day_s_record_is_what_is_written() -> None:

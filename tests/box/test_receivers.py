@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.box.driven import SmallCarrier
+from tests.box.driven import DrivenBox, SmallCarrier
 from tests.box.peers import Bip, PtyReceiver, until
 from vigibip.base.clock import DrivenClock, SystemClock
 from vigibip.box.config import BoxSettings
@@ -137,6 +137,25 @@ def test_the_second_port_is_another_one(settings: BoxSettings) -> None:
     given = settings.model_dump() | {"second_receiver_port": settings.receiver_port}
     with pytest.raises(ValueError, match="second_receiver_port"):
         BoxSettings.model_validate(given)
+
+
+async def test_a_bip_is_missing_while_one_of_two_receivers_still_listens(
+    settings: BoxSettings, bip: Bip
+) -> None:
+    given = settings.model_dump() | {"second_receiver_port": "/dev/null", "bip_missing_after": 3}
+    box = DrivenBox(BoxSettings.model_validate(given))
+    await box.start()
+    try:
+        await box.hear(bip, bip.status())
+        for subject in ("", "2"):
+            box.daemon.faults.begin(FaultCode.RECEIVER, "unplugged", subject)
+        await box.clock.advance(86_400)
+        assert FaultCode.BIP_MISSING not in box.codes(), "nobody listened"
+        box.daemon.faults.clear(FaultCode.RECEIVER, "2")
+        await box.clock.advance(4 * 3600)
+        assert FaultCode.BIP_MISSING in box.codes()
+    finally:
+        await box.daemon.stop()
 
 
 @pytest.fixture

@@ -44,7 +44,9 @@ class BipWatch:
         trust: ClockTrust,
         timers: Timers,
         missing_after: int,
+        receivers: int = 1,
     ) -> None:
+        self._receivers = receivers
         self._devices = devices
         self._faults = faults
         self._clock = clock
@@ -170,7 +172,8 @@ class BipWatch:
 
     def _look(self) -> None:
         now_s = self._clock.monotonic_s()
-        if FaultCode.RECEIVER in self._faults.codes():
+        deaf = [one for one in self._faults.standing() if one.code is FaultCode.RECEIVER]
+        if len(deaf) >= self._receivers:
             # Nobody could be heard: that is told already, and nobody's silence.
             self._silent_since_s = dict.fromkeys(self._silent_since_s, now_s)
             return

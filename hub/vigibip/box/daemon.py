@@ -169,6 +169,7 @@ class BoxDaemon:
             trust=self._trust,
             timers=self._timers,
             missing_after=settings.bip_missing_after,
+            receivers=1 if settings.second_receiver_port is None else 2,
         )
         self._updates = Updates(settings.update_path, self._faults)
         self._updates.is_calm = self._is_calm
