@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from tests.post.harness import BoxClient, Site, until
 from vigibip.base.clock import DrivenClock
@@ -128,6 +129,43 @@ async def test_a_disk_that_hangs_does_not_keep_the_post_from_starting(
             await site.advance(1)
             await asyncio.sleep(0.02)
     await until(lambda: box.accepted == [ONE, TWO])
+    await site.settle()
+    assert FAILED not in site.post.faults
+
+
+async def test_a_disk_that_hangs_at_the_first_write_does_not_keep_the_post_from_starting(
+    site: Site, box: BoxClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = threading.Event()
+    real = database.SqliteDatabase.commit
+
+    def hanging(self: database.SqliteDatabase, connection: Connection) -> None:
+        answers.wait(30)
+        real(self, connection)
+
+    monkeypatch.setattr(database.SqliteDatabase, "commit", hanging)
+    with monkeypatch.context() as timely:
+        # The store's work does take time now.
+        timely.setattr(site.clock, "settle", site.clock.run_ready)
+        starting = asyncio.create_task(site.start_post())
+        for _ in range(30):
+            await site.advance(1)
+            await asyncio.sleep(0.02)
+        await until(starting.done)
+        await starting
+        assert site.post is not None
+        assert site.post.faults[FAILED] == "the disk does not answer"
+        box.press(TWO)
+        for _ in range(10):
+            await site.advance(1)
+            await asyncio.sleep(0.02)
+        await until(lambda: len({one.announcement.number for one in site.radio.said}) == 2)
+        assert box.accepted == [ONE]
+        answers.set()
+        await until(lambda: box.accepted == [ONE, TWO])
+        for _ in range(30):
+            await site.advance(1)
+            await asyncio.sleep(0.02)
     await site.settle()
     assert FAILED not in site.post.faults
 

@@ -46,8 +46,7 @@ class Opening:
         """
         self._at_it = True
         try:
-            await self._start()
-            await self._take_up()
+            await self._open()
             self._taken_up = True
         except NewerStoreError:
             raise
@@ -71,11 +70,18 @@ class Opening:
             if self._taken_up and self._faults.stands(FaultKind.STORE_FAILED):
                 await self._faults.try_store()
 
-    async def _start(self) -> None:
+    async def _open(self) -> None:
+        """What takes too long goes on by itself, and until it ends nothing else is begun."""
         if self._under_way is None:
-            self._under_way = asyncio.wrap_future(in_a_thread(self._store.start))
+            self._under_way = asyncio.ensure_future(self._open_at_leisure())
+            # Whoever has left does not ask how it ended.
+            self._under_way.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
         under_way = self._under_way
         if not await within(self._clock, _PATIENCE_S, under_way):
             raise StorageError("the disk does not answer")
         self._under_way = None
         under_way.result()
+
+    async def _open_at_leisure(self) -> None:
+        await asyncio.wrap_future(in_a_thread(self._store.start))
+        await self._take_up()
