@@ -65,6 +65,11 @@ class DrivenBip:
         sender = self._awake()
         self._do(sender.press(self._now_ms()))
 
+    def mark(self, mark: int) -> None:
+        """Make a rhythm that marks the newest press: wire.frame's WITHDRAWN or DURESS."""
+        sender = self._awake()
+        self._do(sender.mark(self._now_ms(), mark))
+
     def close(self) -> None:
         self._antenna.leave()
         self._stop_timer()
