@@ -125,3 +125,15 @@ async def test_a_hanging_disk_is_asked_once_and_what_it_gives_late_is_used(
     got: list[Any] = [await sequences.take("box-1") for _ in range(40)]
     assert store.asked == 2
     assert len(set(got)) == 40
+
+
+async def test_who_asks_just_as_the_disk_answers_is_held_up_by_nothing(clock: DrivenClock) -> None:
+    store = SlowStore()
+    sequences = Sequences(cast("SecondPathStore", store), clock)
+    first = asyncio.ensure_future(sequences.take("box-1"))
+    await clock.run_ready()
+    store.answers.set()
+    # More than one reservation holds, before anybody has heard that it is there.
+    others = [sequences.take("box-1") for _ in range(40)]
+    got = await asyncio.gather(first, *others)
+    assert len(set(got)) == 41

@@ -35,7 +35,6 @@ class Sequences:
             if reserving is None:
                 reserving = asyncio.ensure_future(self._reserve(box_id))
                 self._reserving[box_id] = reserving
-                reserving.add_done_callback(lambda _: self._reserving.pop(box_id))
             await in_time(reserving, self._clock)
         left = self._left[box_id]
         self._left[box_id] = left[1:]
@@ -45,5 +44,9 @@ class Sequences:
         # No box is sent an SMS a second: the clock is ahead of whatever a lost store gave.
         seconds = int((self._clock.utc() - _FROM).total_seconds())
         floor = seconds if 0 < seconds < _FLOOR_MAX else 1
-        first = await self._store.reserve_sequences(box_id, _BLOCK, floor)
-        self._left[box_id] = range(first, first + _BLOCK)
+        try:
+            first = await self._store.reserve_sequences(box_id, _BLOCK, floor)
+            self._left[box_id] = range(first, first + _BLOCK)
+        finally:
+            # Here, not in a callback: whoever asks in between would wait for what is over.
+            del self._reserving[box_id]
