@@ -197,6 +197,10 @@ async def test_the_command_puts_it_there_and_the_bip_gets_it(
     answered, *_, data = parcel.unpack_update(payload)
     assert answered == bip.counter
     assert data == IMAGE.content()[: parcel.PIECE_LENGTH]
+    capsys.readouterr()
+    assert await asyncio.to_thread(main, ["box", "bips", "--config", str(config)]) == 0
+    assert "mise à jour 1.2" in (shown := capsys.readouterr().out)
+    assert "0 bips l'ont, proposée au bip 1a2b3c4d" in shown
     # A press lives: the same ask is told that nothing is kept.
     await box.hear(bip, bip.press())
     await box.hear(bip, bip.ask(parcel.WANTS_UPDATE, 0))

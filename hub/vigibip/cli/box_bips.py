@@ -43,7 +43,8 @@ def bips(config: Config = DEFAULT_CONFIG, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
     else:
-        print("\n".join(line for one in told["bips"] for line in _in_words(one)) or "aucun bip")
+        lines = [line for one in told["bips"] for line in _in_words(one)] or ["aucun bip"]
+        print("\n".join(lines + _update_in_words(told.get("update"))))
     if not told["running"]:
         raise typer.Exit(1)
 
@@ -156,6 +157,18 @@ def _in_words(bip: dict[str, Any]) -> list[str]:
     fell = f", la dernière à {status['last_crash']}" if status["last_crash"] else ""
     lines.append(f"  dernier départ : {cause} ; chutes {status['crashes']}{fell}")
     return lines
+
+
+def _update_in_words(update: dict[str, Any] | None) -> list[str]:
+    if update is None:
+        return []
+    line = f"mise à jour {update['version']}, édition {update['edition']} : "
+    line += f"{update['have_it']} bips l'ont"
+    if update["came_back"]:
+        line += " ; UN BIP L'A QUITTÉE : elle n'est plus proposée à personne"
+    elif update["taking"] is not None:
+        line += f", proposée au bip {update['taking']}"
+    return [line]
 
 
 def _battery_in_words(battery: dict[str, Any] | None) -> list[str]:
