@@ -161,6 +161,9 @@ async def test_another_boxs_key_or_number_opens_nothing(town: SmsSite) -> None:
     assert box.handset.texts == other.handset.texts == []
     assert town.post is not None
     assert ("sms-unverified", box.box_id) in town.post.faults
+    # The cards may have changed places: somebody has pressed there.
+    assert town.post.faults[("message-refused", other.box_id)].endswith("UTC")
+    assert ("message-refused", box.box_id) not in town.post.faults
 
 
 async def test_an_sms_of_a_newer_form_is_told_as_what_may_have_been_a_press(

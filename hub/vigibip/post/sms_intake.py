@@ -49,7 +49,8 @@ _AHEAD_MAX = timedelta(minutes=2)
 _AGE_MAX_S = 10**8
 # Whoever forges a box's number makes the post look its keys up; a box comes again after a minute.
 _LOOK_UP_EACH_S = 30.0
-# Of strangers' SMS, so many a minute are held against every box's key: some milliseconds each.
+# Of SMS that their number's box did not make, so many a minute are held against every box's key:
+# some milliseconds each.
 _STRANGERS_PER_MIN = 20
 _COUNTED = {Committed.COPY: "copy", Committed.OLD: "old", Committed.REVOKED: "revoked"}
 
@@ -100,7 +101,7 @@ class SmsIntake:
             self.counts["stranger"] += 1
             self._look_at_stranger(sms)
             return
-        message = await self._open(box_id, sms.text)
+        message = await self._open(box_id, sms)
         if message is None:
             return
         if box_id not in self._boxes:
@@ -118,8 +119,9 @@ class SmsIntake:
                 FaultKind.MESSAGE_REFUSED, box_id, f"SMS: a box does not say {message.kind.name}"
             )
 
-    async def _open(self, box_id: str, text: str) -> SmsMessage | None:
+    async def _open(self, box_id: str, sms: IncomingSms) -> SmsMessage | None:
         """Return what the box said; None, and people are told, when nothing proves it."""
+        text = sms.text
         box = self._boxes.get(box_id) or self._boxes.revoked.get(box_id)
         message = None
         try:
@@ -132,6 +134,8 @@ class SmsIntake:
             return None
         if message is None:
             self._unverified(box_id)
+            # Two boxes' SIM cards may have changed places.
+            self._look_at_stranger(sms)
         return message
 
     def _read(self, box: KnownBox, text: str) -> SmsMessage | None:
