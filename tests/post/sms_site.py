@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import time
 from dataclasses import dataclass, field
@@ -27,9 +26,10 @@ from vigibip.post.config import PostSettings
 from vigibip.post.daemon import PostDaemon
 from vigibip.post.store.second_path import SecondPathStore
 from vigibip.sms.address import Address
-from vigibip.sms.pdu import Deliver, decode, encode_deliver, encode_submit
+from vigibip.sms.pdu import encode_deliver
 from vigibip.sms.segments import segment
 from vigibip.sms.user_data import of_segment
+from vigibip.town.mobile import Phone
 from vigibip.town.operator import Operator, OperatorWeather
 
 STRANGER = "+33639989999"
@@ -37,33 +37,12 @@ NETWORK_S = 20.0
 """More than an SMS takes from one end to the other, modem included."""
 
 
-class Handset:
-    """A number at the operator that keeps what it is brought: no modem, no box behind it."""
-
-    def __init__(self, operator: Operator, number: str) -> None:
-        self.number = number
-        self.texts: list[tuple[str, str]] = []
-        self._operator = operator
-        self._references = itertools.count(1)
-        operator.attach(self)
-
-    def deliver(self, pdu: bytes) -> bool:
-        message = decode(pdu)
-        if isinstance(message, Deliver):
-            self.texts.append((message.sender.e164(), message.data.text or ""))
-        return True
-
-    def send(self, to: str, text: str) -> None:
-        for part in segment(text, next(self._references) % 256):
-            self._operator.submit(self, encode_submit(to, part))
-
-
 class SmsBox:
     """A box as its SMS show it: real form and keys, its own sequences."""
 
     def __init__(self, site: SmsSite, client: BoxClient, number: str) -> None:
         self.client = client
-        self.handset = Handset(site.operator, number)
+        self.handset = Phone(site.clock, site.operator, number)
         self.sequence = 1000
         self._site = site
 
@@ -96,7 +75,7 @@ class SmsBox:
     @property
     def heard(self) -> list[SmsMessage]:
         """What the post said by SMS, in order; all of it must be this box's and new."""
-        messages = [read_sms(self.client.down_key, text) for _, text in self.handset.texts]
+        messages = [read_sms(self.client.down_key, one.text) for one in self.handset.texts]
         sequences = [one.sequence for one in messages]
         assert len(set(sequences)) == len(sequences)
         return messages

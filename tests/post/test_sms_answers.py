@@ -145,14 +145,14 @@ async def test_a_receipt_goes_by_the_modem_that_heard_or_by_another_that_is_up(
     box = await site.add_sms_box()
     box.press(PRESS, modem=1)
     await site.pass_sms()
-    assert [sender for sender, _ in box.handset.texts] == [site.numbers[1]]
+    assert [one.sender for one in box.handset.texts] == [site.numbers[1]]
     site.bring(box.handset.number, box.alert_text("00000001000000ab"), modem=1)
     await site.advance(0.5)
     # It fails before the receipt leaves.
     site.operator.detach(site.simulated[1])
     site.simulated[1].close()
     await site.advance(150)
-    assert [sender for sender, _ in box.handset.texts][1:] == [site.numbers[0]]
+    assert [one.sender for one in box.handset.texts][1:] == [site.numbers[0]]
 
 
 async def test_a_restart_between_commit_and_receipt_costs_one_retry_of_the_box(

@@ -10,11 +10,11 @@ import pytest
 
 from tests.post.harness import until
 from tests.post.place import Place
-from tests.post.sms_site import Handset
 from vigibip.alert.ids import AlertId
 from vigibip.alert.sms_form import SmsKind, SmsMessage, read_sms, write_sms
 from vigibip.base.clock import SystemClock
 from vigibip.modem.simulated import SIM7600, Behaviour, PtyModem, SimCard, SimulatedModem
+from vigibip.town.mobile import Phone
 from vigibip.town.operator import Operator, OperatorWeather
 
 # Each starts several processes: one at a time is enough for two cores.
@@ -61,7 +61,7 @@ async def test_killed_between_commit_and_receipt_it_gives_the_receipt_to_the_box
     box = await place.add_box("Tabac")
     await box.disconnect()
     await place.command("phone", box.box_id, BOX)
-    handset = Handset(operator, BOX)
+    handset = Phone(SystemClock(), operator, BOX)
     presses = [f"00000001{number:08x}" for number in range(1, 4)]
 
     def send(press: str, *, sequence: int) -> None:
@@ -74,7 +74,7 @@ async def test_killed_between_commit_and_receipt_it_gives_the_receipt_to_the_box
         return [row[0] for row in place.rows("SELECT id FROM alert ORDER BY id")]
 
     def receipted() -> list[str]:
-        messages = [read_sms(box.down_key, text) for _, text in handset.texts]
+        messages = [read_sms(box.down_key, one.text) for one in handset.texts]
         return [str(one) for of in messages if of.kind is SmsKind.RECEIPT for one in of.alerts]
 
     await place.run()
