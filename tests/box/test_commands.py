@@ -149,7 +149,7 @@ def test_a_box_that_does_not_run_sends_nothing_again(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["box", "resend", "1a2b3c4d00000001", "--config", config]) == 1
-    assert "does not answer" in capsys.readouterr().err
+    assert "ne répond pas" in capsys.readouterr().err
 
 
 async def test_the_control_socket_survives_nonsense(box: DrivenBox) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -89,6 +90,9 @@ def test_the_token_is_told_as_a_command_and_alone_on_stdout(config: Path) -> Non
     made = run_post("enrol", *SHOP, config=config)
     first, second, third, text = made.stdout.split()
     assert [first, second, third] == ["vigibip", "box", "enrol"]
+    assert re.search(r"avant le \d\d/\d\d à \d\d:\d\d :$", made.stderr.strip()), (
+        "an hour as people say it"
+    )
     token = EnrolmentToken.parse(text)
     settings = load_post_settings(config)
     assert (token.host, token.port) == ("127.0.0.1", settings.enrolment.port)

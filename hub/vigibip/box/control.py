@@ -91,7 +91,8 @@ def ask(path: Path, question: str, **about: str) -> dict[str, Any]:
                 line = answers.readline(_ANSWER_MAX_BYTES)
         answer = json.loads(line)
     except (OSError, ValueError) as error:
-        raise PeerError(f"the box does not answer on {path}: {error}") from error
+        why = "il est arrêté, il est bloqué, ou il tourne sous un autre compte"
+        raise PeerError(f"le boîtier ne répond pas sur {path} : {why}") from error
     if not isinstance(answer, dict):
         raise PeerError(f"the box answers nonsense on {path}")
     return answer

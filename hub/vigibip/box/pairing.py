@@ -32,7 +32,7 @@ def pair_device(
     key_text = key_text.strip()
     if re.fullmatch(r"[0-9a-fA-F]{32}", key_text) is None:
         # Neither the key nor its length is repeated: what was given may be most of a key.
-        raise UsageError("the key on the standard input is not 32 hexadecimal digits")
+        raise UsageError("la clé, sur l'entrée standard, n'est pas faite de 32 chiffres hexa")
     name = name.strip()
     if not 0 < len(name) <= _NAME_MAX_CHARS or not name.isprintable():
         raise UsageError(f"a name has 1 to {_NAME_MAX_CHARS} printable characters")

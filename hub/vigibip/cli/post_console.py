@@ -5,13 +5,13 @@ import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from vigibip.base.errors import UsageError
-from vigibip.cli.post_place import DEFAULT_CONFIG, AsJson, Config, post_settings
+from vigibip.cli.post_place import DEFAULT_CONFIG, AsJson, Config, hour, post_settings
 
 if TYPE_CHECKING:
     from vigibip.console.accounts import Accounts
@@ -95,20 +95,21 @@ def link(
     """Donner un lien de connexion, bon une fois."""
     settings = post_settings(config)
 
-    async def make(accounts: "Accounts") -> tuple[str, str]:
+    async def make(accounts: "Accounts") -> tuple[str, datetime]:
         if create:
             await accounts.add(login, None)
         token, expires = await accounts.new_link(login, timedelta(minutes=minutes))
-        return f"/entree/{token}", expires.isoformat(timespec="seconds")
+        return f"/entree/{token}", expires
 
     path, expires = _with_accounts(settings, make)
     base = settings.console.url
     url = None if base is None else base + path
     if as_json:
-        print(json.dumps({"login": login, "path": path, "url": url, "expires_utc": expires}))
+        until = expires.isoformat(timespec="seconds")
+        print(json.dumps({"login": login, "path": path, "url": url, "expires_utc": until}))
         return
     print(url or path)
-    print(f"bon une fois, avant {expires}", file=sys.stderr)
+    print(f"bon une fois, avant le {hour(expires, settings)}", file=sys.stderr)
 
 
 def _with_accounts(settings: "PostSettings", work: "Callable[[Accounts], Awaitable[T]]") -> T:

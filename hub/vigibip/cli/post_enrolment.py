@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from vigibip.base.errors import UsageError
-from vigibip.cli.post_place import DEFAULT_CONFIG, AsJson, Config, post_settings
+from vigibip.cli.post_place import DEFAULT_CONFIG, AsJson, Config, hour, post_settings
 
 app = typer.Typer()
 
@@ -58,12 +58,13 @@ def enrol(
         )
     if made.clip_fault:
         print(f"attention : la phrase du commerce manque ({made.clip_fault})", file=sys.stderr)
-    expires = made.expires_utc.isoformat(timespec="seconds")
     if as_json:
+        expires = made.expires_utc.isoformat(timespec="seconds")
         told = {"box": made.box_id, "token": made.token.text(), "expires": expires}
         print(json.dumps(told))
         return
-    print(f"boîtier {made.box_id} ; au commerce, avant {expires} :", file=sys.stderr)
+    until = hour(made.expires_utc, settings)
+    print(f"boîtier {made.box_id} ; au commerce, avant le {until} :", file=sys.stderr)
     print(f"vigibip box enrol {made.token.text()}")
 
 

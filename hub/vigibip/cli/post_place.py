@@ -49,6 +49,11 @@ def print_json(told: object) -> None:
     print(json.dumps(told, ensure_ascii=False, default=datetime.isoformat))
 
 
+def hour(at: datetime, settings: PostSettings) -> str:
+    """Return `at` as people at the post read it."""
+    return at.astimezone(settings.zone).strftime("%d/%m à %H:%M")
+
+
 def print_codes(codes: tuple[str, ...]) -> None:
     """Print a card's codes, five a line."""
     for start in range(0, len(codes), 5):
