@@ -41,12 +41,17 @@ class Box:
 
     states: dict[int, int] = field(default_factory=dict)
     """What became of each press that it received, by the press's number."""
-    statuses: int = 0
+    status_counters: set[int] = field(default_factory=set)
+    """Of the statuses that it received: one that is sent again is the same."""
     last_status: tuple[int, ...] = ()
     settings: tuple[int, ...] | None = None
     """What it gives a bip that asks, of parcel.pack_configure but for what it answers."""
     asks: list[tuple[int, int, int]] = field(default_factory=list)
     down: int = 0
+
+    @property
+    def statuses(self) -> int:
+        return len(self.status_counters)
 
     def take(self, sealed: bytes, *, stores: bool = True) -> bytes:
         """Receive a frame; return the reply. `stores`: a fresh press is on the disk at once."""
@@ -67,7 +72,7 @@ class Box:
                 given = parcel.pack_configure(answered, *self.settings)
                 return self.sealed(frame.CONFIGURE, given)
         else:
-            self.statuses += 1
+            self.status_counters.add(answered)
             self.last_status = frame.unpack_status(payload)
             number = 0
         return self.reply(answered, number, self.states.get(number, frame.STATE_NONE))
