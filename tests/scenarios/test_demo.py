@@ -58,7 +58,9 @@ async def test_one_press_goes_through_everything_and_the_answer_is_felt() -> Non
     order = [
         ["press", "bip.sent", "box.opened", "box.stored", "bip.heard"],
         ["box.opened", "post.received", "post.committed", "radio.ptt", "radio.audio"],
-        ["post.committed", "post.receipted", "box.receipt", "bip.delivered"],
+        # Handed to the broker, the receipt may be at the box before the post has said so.
+        ["post.committed", "post.receipted"],
+        ["post.committed", "box.receipt", "bip.delivered"],
         ["radio.audio", "officer.keyed", "post.answered", "box.answer", "bip.coming"],
     ]
     for chain in order:
